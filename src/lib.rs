@@ -1,0 +1,3 @@
+//! netmon: a real-time network monitor. This crate is built room by room; the map of the whole comes with the wiring.
+
+pub mod time;
