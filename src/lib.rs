@@ -1,3 +1,4 @@
 //! netmon: a real-time network monitor. This crate is built room by room; the map of the whole comes with the wiring.
 
+pub mod packet;
 pub mod time;

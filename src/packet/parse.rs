@@ -1,0 +1,66 @@
+//! One frame in, one [`ParsedPacket`] out.
+
+use super::unread::Stop;
+use super::{Address, Frame, ParsedPacket, Perspective, VlanStack, link};
+use super::{Attribution, Cast, Direction, Ethertype, Fragment, Header, Network, Transport};
+
+/// Reads one frame as far as it can be read.
+///
+/// Never fails and never panics: a header that cannot be right is in [`ParsedPacket::reject`], one that the snapshot
+/// length cut is [`ParsedPacket::truncated`], and in both cases what was read before it stands. `perspective` is only
+/// asked where neither the record nor a cooked header tells the direction.
+///
+/// Bounds: no allocation; at most 16 headers of one frame are walked.
+///
+/// Each layer writes what it learns straight into the packet and goes on to the next, so nothing is carried up through
+/// results and copied, and what was read before a stop stands by itself.
+#[inline]
+pub fn parse(frame: &Frame<'_>, perspective: &Perspective) -> ParsedPacket {
+    let mut packet = ParsedPacket::default();
+    parse_into(frame, perspective, &mut packet);
+    packet
+}
+
+/// As [`parse`], over whatever `packet` was. For loops: a packet that is returned and put in its place is copied twice.
+#[inline]
+pub fn parse_into(frame: &Frame<'_>, perspective: &Perspective, packet: &mut ParsedPacket) {
+    *packet = unread(frame);
+    if let Err(stop) = link::read(frame, packet) {
+        packet.truncated = stop == Stop::Cut;
+        packet.reject = stop.reject();
+    }
+    packet.direction = match frame.meta.direction.or_else(|| link::direction(frame)) {
+        Some(known) => known,
+        None => perspective.direction(frame, packet),
+    };
+}
+
+/// What the record header alone says of a frame.
+#[inline]
+fn unread(frame: &Frame<'_>) -> ParsedPacket {
+    let meta = &frame.meta;
+    ParsedPacket {
+        timestamp: meta.timestamp,
+        wire_len: meta.wire_len,
+        caplen: meta.caplen,
+        interface: meta.interface,
+        source: Address([0; 16]),
+        destination: Address([0; 16]),
+        vlan: VlanStack::default(),
+        ip_octets: 0,
+        payload_len: 0,
+        header: Header::None,
+        source_port: 0,
+        destination_port: 0,
+        ethertype: Ethertype::NONE,
+        network: Network::Other,
+        protocol: 0,
+        transport: Transport::Other,
+        fragment: Fragment::Whole,
+        attribution: Attribution::NotIp,
+        cast: Cast::Unicast,
+        direction: Direction::Receive,
+        truncated: false,
+        reject: None,
+    }
+}
