@@ -1,4 +1,5 @@
 //! netmon: a real-time network monitor. This crate is built room by room; the map of the whole comes with the wiring.
 
+pub mod flow;
 pub mod packet;
 pub mod time;

@@ -1,0 +1,118 @@
+//! The identity of a flow.
+
+use crate::packet::{Address, Attribution, InterfaceId, Network, ParsedPacket, Transport, VlanStack};
+
+/// Number of partitions that flows are dealt to by the top bits of their hash.
+///
+/// Whatever may lose information (the table's cap, eviction order, talker summaries) belongs to one partition, and a
+/// shard owns whole partitions, so results do not depend on the number of shards.
+pub const PARTITIONS: usize = 64;
+
+/// Interface, VLAN tags, protocol, addresses and ports, independent of direction: the end with the smaller
+/// (address, port) is `low`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlowKey {
+    /// Smaller end's address.
+    pub low: Address,
+    /// Greater end's address.
+    pub high: Address,
+    /// VLAN tags.
+    pub vlan: VlanStack,
+    /// Smaller end's port, or the ICMP echo identifier; 0 without ports.
+    pub low_port: u16,
+    /// Greater end's port, or the ICMP echo identifier; 0 without ports.
+    pub high_port: u16,
+    /// Where the flow was seen.
+    pub interface: InterfaceId,
+    /// IP protocol number.
+    pub protocol: u8,
+    /// Bit 0: IPv6. Bit 1: the flow has ports (or an echo identifier).
+    pub kind: u8,
+}
+
+/// Which end of a [`FlowKey`] sent a packet; also the index of per-direction state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Sender {
+    #[default]
+    Low,
+    High,
+}
+
+impl Sender {
+    /// The end that the packet goes to.
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Low => Self::High,
+            Self::High => Self::Low,
+        }
+    }
+}
+
+impl FlowKey {
+    const IPV6: u8 = 1;
+    const PORTS: u8 = 2;
+    /// Words of [`FlowKey::words`].
+    pub(super) const WORDS: usize = 6;
+
+    /// The key of a packet and which end sent it; `None` for packets that make no flow.
+    #[inline]
+    pub(crate) fn of(packet: &ParsedPacket) -> Option<(Self, Sender)> {
+        let ports = match packet.attribution {
+            Attribution::Ports => Self::PORTS,
+            Attribution::Portless => 0,
+            Attribution::LaterFragment | Attribution::Unreadable | Attribution::NotIp => return None,
+        };
+        let family = if packet.network == Network::Ipv6 { Self::IPV6 } else { 0 };
+        // As numbers, which have the order of the bytes and compare without a call.
+        let end = |address: Address, port| (u128::from_be_bytes(address.0), port);
+        let is_high = end(packet.source, packet.source_port) > end(packet.destination, packet.destination_port);
+        let sender = if is_high { Sender::High } else { Sender::Low };
+        let source = (packet.source, packet.source_port);
+        let destination = (packet.destination, packet.destination_port);
+        let ((low, low_port), (high, high_port)) =
+            if sender == Sender::Low { (source, destination) } else { (destination, source) };
+        let key = Self {
+            low,
+            high,
+            vlan: packet.vlan,
+            low_port,
+            high_port,
+            interface: packet.interface,
+            protocol: packet.protocol,
+            kind: family | ports,
+        };
+        Some((key, sender))
+    }
+
+    /// The whole key as words; two keys are equal if and only if their words are.
+    #[expect(clippy::cast_possible_truncation, reason = "an address is cut into two words")]
+    #[inline]
+    pub(super) fn words(&self) -> [u64; Self::WORDS] {
+        let halves = |address: Address| {
+            let number = u128::from_le_bytes(address.0);
+            (number as u64, (number >> 64) as u64)
+        };
+        let ((a, b), (c, d)) = (halves(self.low), halves(self.high));
+        let rest = u64::from(self.low_port)
+            | u64::from(self.high_port) << 16
+            | u64::from(self.interface.0) << 32
+            | u64::from(self.protocol) << 48
+            | u64::from(self.kind) << 56;
+        [a, b, c, d, self.vlan.as_u64(), rest]
+    }
+
+    /// IP version of the flow.
+    pub fn network(&self) -> Network {
+        if self.kind & Self::IPV6 != 0 { Network::Ipv6 } else { Network::Ipv4 }
+    }
+
+    /// Whether the flow is told apart by ports (or by an ICMP echo identifier).
+    pub fn has_ports(&self) -> bool {
+        self.kind & Self::PORTS != 0
+    }
+
+    /// Transport of the flow.
+    pub fn transport(&self) -> Transport {
+        Transport::of(self.network(), self.protocol)
+    }
+}

@@ -1,0 +1,208 @@
+//! The tracker: batches of packets in, partitions and packet time kept, events out.
+
+use super::expiry::Wheel;
+use super::hash::{self, HashKey};
+use super::key::FlowKey;
+use super::record::FlowDelta;
+use super::rules::Rules;
+use super::table::{Prepared, Table};
+use super::{Config, Event, FlowRecord, Listener, Untracked};
+use crate::packet::{Attribution, ParsedPacket};
+use crate::time::{Step, Tick};
+use std::ops::Range;
+
+/// Folds packets into flow records.
+///
+/// Owns the partitions it was made for; the packets given to it must belong there. Time is given in ticks of the
+/// packet clock; inside, ticks are counted from the first one and steps of the clock are taken out, so that a step
+/// ends no flow.
+///
+/// Bounds: at most `Config::max / 64` records in each partition, 160 bytes each and 8 to 22 bytes of index; a full
+/// partition evicts, counted by victim. Amortised O(1) for each packet.
+///
+/// ```
+/// use netmon::flow::{Config, ConnectionTracker, Event, HashKey, Listener, PARTITIONS};
+///
+/// struct Opened(usize);
+/// impl Listener for Opened {
+///     fn on(&mut self, event: Event<'_>) {
+///         self.0 += usize::from(matches!(event, Event::Opened { .. }));
+///     }
+/// }
+/// let mut tracker = ConnectionTracker::new(Config::default(), HashKey::FIXED, 0..PARTITIONS);
+/// let mut opened = Opened(0);
+/// tracker.observe(netmon::time::Tick(1), &[], &mut opened);
+/// assert_eq!((tracker.len(), opened.0), (0, 0));
+/// ```
+#[derive(Debug)]
+pub struct ConnectionTracker {
+    hash: HashKey,
+    rules: Rules,
+    first_partition: usize,
+    tables: Vec<Table>,
+    /// Ticks that time steps added to the clock.
+    stepped: i64,
+    /// The tick, steps left out, that counts as 0 in our own count.
+    origin: Option<i64>,
+    /// The last tick of our own count that is over.
+    passed: u32,
+}
+
+/// Packets of a group whose cache misses overlap.
+const GROUP: usize = 16;
+
+impl ConnectionTracker {
+    /// An empty tracker for these of the [`PARTITIONS`](super::PARTITIONS).
+    pub fn new(config: Config, hash: HashKey, partitions: Range<usize>) -> Self {
+        let rules = Rules::new(&config);
+        let first_partition = partitions.start;
+        let tables = partitions.map(|number| Table::new(number, hash, &rules)).collect();
+        Self { hash, rules, first_partition, tables, stepped: 0, origin: None, passed: 0 }
+    }
+
+    /// Folds packets in order. `tick` is the packet clock's, in which all of them count.
+    ///
+    /// Nearly all of the cost is waiting for memory, so three groups of packets are under way: of one the places in the
+    /// index are asked for, of the one before it the records, and the one before that is folded in.
+    pub fn observe(&mut self, tick: Tick, packets: &[ParsedPacket], listener: &mut impl Listener) {
+        self.advance(tick, listener);
+        let now = self.own(tick);
+        let mut groups = [[Prepared::default(); GROUP]; 3];
+        let mut packets = packets.chunks(GROUP);
+        let mut lengths = [0; 3];
+        let mut waiting: [&[ParsedPacket]; 3] = [&[]; 3];
+        for turn in 0.. {
+            let [first, second, third] = [turn % 3, (turn + 2) % 3, (turn + 1) % 3];
+            waiting[first] = packets.next().unwrap_or_default();
+            lengths[first] = waiting[first].len();
+            self.prepare(waiting[first], &mut groups[first], listener);
+            self.find(&mut groups[second][..lengths[second]]);
+            for (packet, prepared) in waiting[third].iter().zip(&groups[third]) {
+                if let Some(table) = self.tables.get_mut(prepared.table) {
+                    table.observe(&self.rules, now, prepared, packet, listener);
+                }
+            }
+            waiting[third] = &[];
+            if waiting.iter().all(|group| group.is_empty()) {
+                return;
+            }
+        }
+    }
+
+    /// Works out keys and hashes, and asks for their places in the index.
+    #[inline]
+    fn prepare(&self, packets: &[ParsedPacket], prepared: &mut [Prepared; GROUP], listener: &mut impl Listener) {
+        for (packet, prepared) in packets.iter().zip(prepared) {
+            let Some((key, sender)) = FlowKey::of(packet) else {
+                prepared.table = NO_TABLE;
+                untracked(packet, listener);
+                continue;
+            };
+            let hash = self.hash.hash(&key);
+            let table = hash::partition(hash) - self.first_partition;
+            if let Some(table) = self.tables.get(table) {
+                table.prefetch_index(hash);
+            }
+            *prepared = Prepared { key, hash, hint: 0, sender, table };
+        }
+    }
+
+    /// Looks into the index and asks for the records.
+    #[inline]
+    fn find(&self, prepared: &mut [Prepared]) {
+        for prepared in prepared {
+            if let Some(table) = self.tables.get(prepared.table) {
+                prepared.hint = table.hint(prepared.hash);
+            }
+        }
+    }
+
+    /// Lets time pass up to the beginning of `tick`: every record whose deadline is before it ends.
+    pub fn advance(&mut self, tick: Tick, listener: &mut impl Listener) {
+        // On the wheels' grid, so that records end in the same order whichever tick came first.
+        let first = tick.0.cast_signed().saturating_sub(self.stepped).saturating_sub(1);
+        self.origin.get_or_insert(first & !i64::from(Wheel::ROUND - 1));
+        let passed = self.own(tick) - 1;
+        if passed <= self.passed {
+            return;
+        }
+        self.passed = passed;
+        self.tables.iter_mut().for_each(|table| table.expire(&self.rules, passed, listener));
+    }
+
+    /// The first tick at whose beginning [`ConnectionTracker::advance`] may end a record; `None` if there is nothing
+    /// to end. Meant for skipping silence: it looks at every partition.
+    pub fn next_due(&self) -> Option<Tick> {
+        let event = self.tables.iter().filter_map(Table::next_event).min()?;
+        self.origin.map(|origin| Tick((self.stepped + origin + i64::from(event) + 1).cast_unsigned()))
+    }
+
+    /// Takes a time step: timers are shifted by it, no record ends.
+    pub fn step(&mut self, step: Step) {
+        let ticks = |at| Tick::of(at).0.cast_signed();
+        self.stepped += ticks(step.to) - ticks(step.from);
+    }
+
+    /// Ends every record: with its own reason where its history gives one, else with `shutdown`.
+    pub fn shutdown(&mut self, listener: &mut impl Listener) {
+        self.tables.iter_mut().for_each(|table| table.shutdown(listener));
+    }
+
+    /// Hands out and clears the bytes that flows moved since the last call: partition by partition, in the order of
+    /// the flows' first packet since then. What ended flows moved went to the listener as [`Event::Moved`].
+    pub fn drain_deltas(&mut self, mut visit: impl FnMut(usize, FlowDelta)) {
+        self.tables.iter_mut().for_each(|table| table.drain_deltas(&mut visit));
+    }
+
+    /// The live records, partition by partition.
+    pub fn records(&self) -> impl Iterator<Item = FlowRecord> + '_ {
+        self.tables.iter().flat_map(Table::records)
+    }
+
+    /// Number of live records.
+    pub fn len(&self) -> usize {
+        self.tables.iter().map(Table::len).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The longest probe of an insertion so far, in places of the index.
+    pub fn probe_length_max(&self) -> u32 {
+        self.tables.iter().map(Table::probe_max).max().unwrap_or(0)
+    }
+
+    /// Bytes of memory that hold flows: records in use, their index and lists.
+    pub fn memory(&self) -> usize {
+        self.tables.iter().map(Table::memory).sum()
+    }
+
+    /// Panics if the books of a partition disagree with its records; for tests.
+    #[doc(hidden)]
+    pub fn check(&self) {
+        self.tables.iter().for_each(Table::check);
+    }
+
+    /// A tick of the packet clock in our own count, which stands still after thirteen years.
+    fn own(&self, tick: Tick) -> u32 {
+        let since = tick.0.cast_signed().saturating_sub(self.stepped).saturating_sub(self.origin.unwrap_or_default());
+        u32::try_from(since.clamp(1, LAST_TICK)).unwrap_or(u32::MAX)
+    }
+}
+
+/// No table: the packet joins no flow.
+const NO_TABLE: usize = usize::MAX;
+
+/// Our own count of ticks ends where the wheels' next rounds still fit in 32 bits.
+const LAST_TICK: i64 = (u32::MAX - 2 * Wheel::ROUND) as i64;
+
+fn untracked(packet: &ParsedPacket, listener: &mut impl Listener) {
+    match packet.attribution {
+        Attribution::LaterFragment => listener.on(Event::Untracked { reason: Untracked::Fragment }),
+        Attribution::NotIp => listener.on(Event::Untracked { reason: Untracked::NotIp }),
+        // Counted as a reject or as truncated already.
+        Attribution::Unreadable | Attribution::Ports | Attribution::Portless => {}
+    }
+}
