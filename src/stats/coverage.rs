@@ -1,0 +1,113 @@
+//! How much of what the kernel counted on an interface the capture saw.
+
+use super::{Capture, Config};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Samples of both counts, at most one for each second, reaching back over the longest window.
+///
+/// Bounds: 24 bytes for each second of the longest window.
+#[derive(Clone, Debug)]
+pub(super) struct Coverage {
+    windows: Vec<Duration>,
+    samples: VecDeque<Sample>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    second: u64,
+    kernel_bytes: u64,
+    seen_bytes: u64,
+}
+
+impl Coverage {
+    pub(super) fn new(config: &Config) -> Self {
+        let windows = config.windows.iter().copied().filter(|length| *length > Duration::from_secs(1)).collect();
+        Self { windows, samples: VecDeque::new() }
+    }
+
+    /// Takes the counts of `second`. A filter, missing kernel counters and counters that went back start anew.
+    pub(super) fn sample(&mut self, second: u64, capture: &Capture, seen_bytes: u64) {
+        let Some(kernel) = capture.kernel.filter(|_| !capture.filtered) else {
+            return self.samples.clear();
+        };
+        let [receive, transmit] = kernel.bytes;
+        let kernel_bytes = if capture.loopback { receive } else { receive.saturating_add(transmit) };
+        if self.samples.back().is_some_and(|last| last.kernel_bytes > kernel_bytes || last.second > second) {
+            self.samples.clear();
+        }
+        if self.samples.back().is_none_or(|last| last.second < second) {
+            self.samples.push_back(Sample { second, kernel_bytes, seen_bytes });
+        }
+        let longest = self.windows.last().map_or(0, Duration::as_secs);
+        while self.samples.get(1).is_some_and(|next| next.second + longest <= second) {
+            self.samples.pop_front();
+        }
+    }
+
+    pub(super) fn restart(&mut self) {
+        self.samples.clear();
+    }
+
+    /// The ratio of each window above 1 s that samples reach back over, up to the newest sample.
+    pub(super) fn ratios(&self) -> Vec<(Duration, f64)> {
+        let Some(newest) = self.samples.back() else { return Vec::new() };
+        let ratio = |length: &Duration| {
+            let reaching = self.samples.partition_point(|sample| sample.second + length.as_secs() <= newest.second);
+            let oldest = self.samples.get(reaching.checked_sub(1)?)?;
+            let kernel = newest.kernel_bytes - oldest.kernel_bytes;
+            let seen = newest.seen_bytes.saturating_sub(oldest.seen_bytes);
+            (kernel > 0).then(|| (*length, seen as f64 / kernel as f64))
+        };
+        self.windows.iter().filter_map(ratio).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::KernelCounters;
+
+    fn capture(kernel_bytes: u64) -> Capture {
+        let kernel = KernelCounters { bytes: [kernel_bytes, kernel_bytes], ..KernelCounters::default() };
+        Capture { kernel: Some(kernel), ..Capture::default() }
+    }
+
+    fn sampled(samples: impl IntoIterator<Item = (u64, Capture, u64)>) -> Coverage {
+        let mut coverage = Coverage::new(&Config::default());
+        samples.into_iter().for_each(|(second, capture, seen)| coverage.sample(second, &capture, seen));
+        coverage
+    }
+
+    #[test]
+    fn a_window_has_a_ratio_once_samples_reach_back_over_it() {
+        let steady = |seconds| sampled((0..=seconds).map(|second| (second, capture(second * 500), second * 900)));
+        assert_eq!(steady(9).ratios(), []);
+        assert_eq!(steady(10).ratios(), [(Duration::from_secs(10), 0.9)]);
+        assert_eq!(steady(3000).ratios(), [(Duration::from_secs(10), 0.9), (Duration::from_secs(60), 0.9)]);
+        assert_eq!(steady(3000).samples.len(), 61);
+    }
+
+    #[test]
+    fn what_was_seen_before_the_window_does_not_count() {
+        let seen = |second: u64| if second <= 20 { second * 1000 } else { 20_000 };
+        let coverage = sampled((0..=30).map(|second| (second, capture(second * 500), seen(second))));
+        assert_eq!(coverage.ratios(), [(Duration::from_secs(10), 0.0)]);
+    }
+
+    #[test]
+    fn a_filter_or_a_counter_that_goes_back_starts_anew() {
+        let until = |last| (0..=20).map(|second| (second, capture(second * 500), 0)).chain([last]);
+        let filtered = Capture { filtered: true, ..capture(20_000) };
+        assert_eq!(sampled(until((21, filtered, 0))).ratios(), []);
+        assert_eq!(sampled(until((21, Capture::default(), 0))).ratios(), []);
+        assert_eq!(sampled(until((21, capture(3), 0))).ratios(), []);
+    }
+
+    #[test]
+    fn the_loopback_counts_what_the_kernel_received() {
+        let loopback = |bytes| Capture { loopback: true, ..capture(bytes) };
+        let coverage = sampled((0..=10).map(|second| (second, loopback(second * 500), second * 500)));
+        assert_eq!(coverage.ratios(), [(Duration::from_secs(10), 1.0)]);
+    }
+}

@@ -1,0 +1,99 @@
+//! Sums by key in bounded memory.
+
+use super::Key;
+
+/// One part in this many of the configured keys outlives its second.
+pub(in crate::stats) const KEPT_SHARE: usize = 8;
+
+/// Bytes from and to something.
+pub(in crate::stats) type Moved = [u64; 2];
+
+/// A key and what it moved.
+pub(in crate::stats) type Row<K> = (K, Moved);
+
+/// Adds in both directions.
+pub(super) fn add(sum: &mut Moved, moved: Moved) {
+    sum[0] += moved[0];
+    sum[1] += moved[1];
+}
+
+/// Bytes in both directions.
+fn bytes(moved: &Moved) -> u64 {
+    moved[0] + moved[1]
+}
+
+/// Largest first, then by key: an order without ties.
+pub(super) fn larger_first<K: Key>(one: &Row<K>, other: &Row<K>) -> std::cmp::Ordering {
+    bytes(&other.1).cmp(&bytes(&one.1)).then_with(|| one.0.cmp(&other.0))
+}
+
+/// Rows, and what is known of everything without one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::stats) struct List<K> {
+    /// A key may have several rows; they are added up by whoever reads them.
+    pub(in crate::stats) rows: Vec<Row<K>>,
+    /// Bytes of all, with a row or without.
+    pub(in crate::stats) total: Moved,
+    /// The most bytes that are missing from the rows of any key.
+    pub(in crate::stats) error: u64,
+    /// How often a key lost its row.
+    pub(in crate::stats) purged: u64,
+}
+
+impl<K> Default for List<K> {
+    fn default() -> Self {
+        Self { rows: Vec::new(), total: Moved::default(), error: 0, purged: 0 }
+    }
+}
+
+impl<K: Key> List<K> {
+    /// Adds all of another list.
+    pub(in crate::stats) fn append(&mut self, other: &Self) {
+        self.rows.extend_from_slice(&other.rows);
+        add(&mut self.total, other.total);
+        self.error += other.error;
+        self.purged += other.purged;
+    }
+
+    /// Brings the rows down to half of `limit` when there are more than `limit`.
+    pub(in crate::stats) fn keep_within(&mut self, limit: usize) {
+        if self.rows.len() <= limit {
+            return;
+        }
+        self.join_rows();
+        if self.rows.len() > limit / 2 {
+            self.keep_largest(limit / 2);
+        }
+    }
+
+    /// Gives each key one row, in the order of keys.
+    pub(in crate::stats) fn join_rows(&mut self) {
+        self.rows.sort_unstable_by_key(|(key, _)| *key);
+        self.rows.dedup_by(|later, row| {
+            let same = later.0 == row.0;
+            if same {
+                add(&mut row.1, later.1);
+            }
+            same
+        });
+    }
+
+    /// Keeps the rows of the `count` largest keys; each key must have one row only.
+    pub(in crate::stats) fn keep_largest(&mut self, count: usize) {
+        if self.rows.len() > count {
+            let (_, largest, rest) = self.rows.select_nth_unstable_by(count, larger_first);
+            self.error += bytes(&largest.1);
+            self.purged += rest.len() as u64 + 1;
+            self.rows.truncate(count);
+        }
+    }
+
+    pub(in crate::stats) fn clear(&mut self) {
+        self.rows.clear();
+        (self.total, self.error, self.purged) = (Moved::default(), 0, 0);
+    }
+
+    pub(in crate::stats) fn is_empty(&self) -> bool {
+        self.total == Moved::default()
+    }
+}
