@@ -1,5 +1,6 @@
 //! netmon: a real-time network monitor. This crate is built room by room; the map of the whole comes with the wiring.
 
+pub mod capture;
 pub mod flow;
 pub mod packet;
 pub mod stats;
