@@ -4,4 +4,5 @@ pub mod capture;
 pub mod flow;
 pub mod packet;
 pub mod stats;
+pub mod telemetry;
 pub mod time;
