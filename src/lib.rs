@@ -2,6 +2,7 @@
 
 pub mod capture;
 pub mod flow;
+pub mod http;
 pub mod metrics;
 pub mod packet;
 pub mod stats;

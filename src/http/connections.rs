@@ -1,0 +1,158 @@
+//! Who is connected, and who has to give way when there are too many.
+
+use super::{MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// A connection must have waited this long before it can be made to give way, so that none is closed in the moment
+/// between being accepted and being read.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// All open connections.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    next: u64,
+    open: HashMap<u64, Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    /// `None` for a unix socket.
+    address: Option<IpAddr>,
+    /// Since when no request is being answered; `None` while one is.
+    waiting: Option<Instant>,
+    give_way: Arc<Notify>,
+}
+
+/// A place among the connections; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    connections: Arc<Connections>,
+    number: u64,
+    give_way: Arc<Notify>,
+}
+
+impl Connections {
+    /// A place for a connection from `address`; `None` if all are taken by connections that are being answered.
+    pub(super) fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Place> {
+        let mut table = self.table();
+        let now = Instant::now();
+        let own = address.filter(|address| !address.to_canonical().is_loopback());
+        if own.is_some() && table.count(|open| open.address == own) >= MAX_CONNECTIONS_PER_ADDRESS {
+            table.dismiss(now, |open| open.address == own)?;
+        }
+        if table.open.len() >= MAX_CONNECTIONS {
+            table.dismiss(now, |_| true)?;
+        }
+        let number = table.next;
+        table.next += 1;
+        let give_way = Arc::new(Notify::new());
+        table.open.insert(number, Open { address, waiting: Some(now), give_way: Arc::clone(&give_way) });
+        drop(table);
+        Some(Place { connections: Arc::clone(self), number, give_way })
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn count(&self, of: impl Fn(&Open) -> bool) -> usize {
+        self.open.values().filter(|open| of(open)).count()
+    }
+
+    /// Closes the one that has waited longest among `of`; `None` if none has waited for [`GRACE`].
+    fn dismiss(&mut self, now: Instant, of: impl Fn(&Open) -> bool) -> Option<()> {
+        let waiting = self.open.iter().filter(|(_, open)| of(open));
+        let since = waiting.filter_map(|(number, open)| Some((open.waiting?, *number)));
+        let (since, number) = since.min()?;
+        if now.duration_since(since) < GRACE {
+            return None;
+        }
+        let open = self.open.remove(&number)?;
+        open.give_way.notify_one();
+        Some(())
+    }
+}
+
+impl Place {
+    /// A request is being answered from now on.
+    pub(super) fn busy(&self) {
+        self.set(None);
+    }
+
+    /// The answer is made; from now on the client is waited for.
+    pub(super) fn waiting(&self) {
+        self.set(Some(Instant::now()));
+    }
+
+    /// Ends when the connection has to give way to another one.
+    pub(super) async fn dismissed(&self) {
+        self.give_way.notified().await;
+    }
+
+    fn set(&self, waiting: Option<Instant>) {
+        if let Some(open) = self.connections.table().open.get_mut(&self.number) {
+            open.waiting = waiting;
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.connections.table().open.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(n: u8) -> Option<IpAddr> {
+        Some(IpAddr::from([192, 0, 2, n]))
+    }
+
+    fn is_dismissed(place: &Place) -> bool {
+        !place.connections.table().open.contains_key(&place.number)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_address_cannot_take_all_places() {
+        let connections = Arc::default();
+        let taken: Vec<_> = (0..MAX_CONNECTIONS_PER_ADDRESS)
+            .map(|_| Connections::admit(&connections, address(1)).expect("a free place"))
+            .collect();
+        assert!(connections.admit(address(1)).is_none(), "the others have only just come");
+        assert!(connections.admit(address(2)).is_some());
+        tokio::time::advance(GRACE).await;
+        taken[0].busy();
+        let newcomer = connections.admit(address(1)).expect("one has waited long enough");
+        assert!(!is_dismissed(&taken[0]) && is_dismissed(&taken[1]) && !is_dismissed(&newcomer));
+        taken[1].dismissed().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silent_connections_give_way_and_busy_ones_do_not() {
+        let connections = Arc::default();
+        let local = Some(IpAddr::from([127, 0, 0, 1]));
+        let mut taken: Vec<_> =
+            (0..MAX_CONNECTIONS).map(|_| Connections::admit(&connections, local).expect("a free place")).collect();
+        tokio::time::advance(GRACE).await;
+        taken.push(connections.admit(address(1)).expect("a silent one gives way"));
+        assert!(is_dismissed(&taken[0]));
+        taken.iter().for_each(Place::busy);
+        assert!(connections.admit(address(2)).is_none());
+        taken.truncate(MAX_CONNECTIONS);
+        assert!(connections.admit(address(2)).is_some(), "a place that was given back is free");
+    }
+}

@@ -1,0 +1,251 @@
+//! What every request passes: who it asks for, how large it is, how long it may take; and headers of every answer.
+//!
+//! A web page in the operator's browser can send requests to any port, under a name of its own that it lets point here
+//! (DNS rebinding). So a request must ask for a host that is really this one, and must not come from a foreign page.
+//! There are no CORS headers: no page of another origin can read an answer.
+
+use super::problem::Problem;
+use super::routes::Shared;
+use super::{ANSWER_DEADLINE, MAX_BODY_BYTES};
+use axum::extract::{Request, State};
+use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use axum::http::uri::{Authority, Uri};
+use axum::http::{StatusCode, Version};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+
+/// How a request came in; an extension of every request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
+    /// The address the connection came in on; `None` for a unix socket.
+    pub local: Option<IpAddr>,
+    /// Whether its listener can be reached from this machine only by TCP.
+    pub loopback_listener: bool,
+}
+
+/// Answered under any name on listeners that are not loopback: scrapers and probes come by pod address or service name.
+const OPEN_PATHS: [&str; 3] = ["/metrics", "/healthz", "/readyz"];
+
+/// Refuses what must not be answered, answers the rest in time, and adds the headers of every answer.
+pub(super) async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let mut response = match admit(&request, &shared.hosts) {
+        Ok(()) => match tokio::time::timeout(ANSWER_DEADLINE, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the answer took too long").into_response(),
+        },
+        Err(problem) => problem.into_response(),
+    };
+    shared.sources.requests.count(&path, response.status());
+    for (name, value) in ALWAYS {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// No type guessing, no framing, no scripts, no caching, no reading by other origins.
+const ALWAYS: [(HeaderName, &str); 6] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CACHE_CONTROL, "no-store"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+fn admit(request: &Request, hosts: &[String]) -> Result<(), Problem> {
+    if content_length(request.headers()) > MAX_BODY_BYTES {
+        let detail = format!("a request body has at most {MAX_BODY_BYTES} bytes");
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+    }
+    let Some(arrival) = request.extensions().get::<Arrival>() else {
+        return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the connection is not known"));
+    };
+    let asked = asked_host(request)?;
+    let origin = origin_host(request.headers())?;
+    if !arrival.loopback_listener && OPEN_PATHS.contains(&request.uri().path()) {
+        return Ok(());
+    }
+    let is_here = |host: &str| is_here(host, arrival.local, hosts);
+    if !asked.is_some_and(|host| is_here(&host)) {
+        let detail = "netmon answers to `localhost`, to the address you connected to, and to the names in `api.hosts`";
+        return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
+    }
+    match origin {
+        Origin::None => Ok(()),
+        Origin::Host(host) if is_here(&host) => Ok(()),
+        Origin::Host(_) | Origin::Opaque => {
+            Err(Problem::new(StatusCode::FORBIDDEN, "requests from pages of other origins are refused"))
+        }
+    }
+}
+
+fn content_length(headers: &HeaderMap) -> u64 {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    length.and_then(|length| length.parse().ok()).unwrap_or(0)
+}
+
+/// The host a request is for: of an absolute target first (RFC 9112 section 3.2.2), else of the one Host header.
+///
+/// # Errors
+/// 400 if there is no host in HTTP/1.1, more than one, or one that cannot be read, or if the two differ.
+fn asked_host(request: &Request) -> Result<Option<String>, Problem> {
+    let bad = |detail| Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    let mut headers = request.headers().get_all(header::HOST).iter();
+    let target = request.uri().authority().map(Authority::host);
+    let named = match (headers.next(), headers.next()) {
+        (_, Some(_)) => return bad("the Host header is there more than once"),
+        (None, None) if request.version() >= Version::HTTP_11 => return bad("the Host header is missing"),
+        (None, None) => None,
+        (Some(value), None) => match value.to_str().ok().and_then(authority) {
+            Some(authority) => Some(authority.host().to_owned()),
+            None => return bad("the Host header cannot be read"),
+        },
+    };
+    Ok(match (target, named) {
+        (Some(target), Some(named)) if target != named => Some(String::new()),
+        (Some(target), _) => Some(target.to_owned()),
+        (None, named) => named,
+    })
+}
+
+/// Host and port only; `user@host` is not allowed in a Host header.
+fn authority(text: &str) -> Option<Authority> {
+    let authority: Authority = text.parse().ok()?;
+    let port_is_number = authority.as_str().len() == authority.host().len() || authority.port_u16().is_some();
+    (!text.contains('@') && port_is_number).then_some(authority)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Origin {
+    None,
+    /// `null`: a page whose origin is hidden.
+    Opaque,
+    Host(String),
+}
+
+fn origin_host(headers: &HeaderMap) -> Result<Origin, Problem> {
+    let bad = || Problem::new(StatusCode::BAD_REQUEST, "the Origin header cannot be read");
+    let Some(value) = headers.get(header::ORIGIN) else { return Ok(Origin::None) };
+    let text = value.to_str().map_err(|_| bad())?;
+    if text == "null" {
+        return Ok(Origin::Opaque);
+    }
+    let uri: Uri = text.parse().map_err(|_| bad())?;
+    match (uri.scheme(), uri.authority()) {
+        (Some(_), Some(authority)) if headers.get_all(header::ORIGIN).iter().count() == 1 => {
+            Ok(Origin::Host(authority.host().to_owned()))
+        }
+        _ => Err(bad()),
+    }
+}
+
+/// Whether `host` is a name of this listener. Only the usual spellings of an address count: `127.1`, hexadecimal and
+/// zones are names to be resolved elsewhere.
+fn is_here(host: &str, local: Option<IpAddr>, hosts: &[String]) -> bool {
+    let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let literal = match bracketed {
+        Some(inside) => inside.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+        None => host.parse().ok().filter(IpAddr::is_ipv4),
+    };
+    match (literal, local) {
+        (Some(literal), Some(local)) => literal.to_canonical() == local.to_canonical(),
+        (Some(_), None) => false,
+        (None, _) => {
+            host.eq_ignore_ascii_case("localhost") || hosts.iter().any(|known| host.eq_ignore_ascii_case(known))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+
+    fn verdict(loopback_listener: bool, target: &str, headers: &[(&str, &str)]) -> u16 {
+        let mut request = Request::builder().uri(target).version(Version::HTTP_11);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let local = if loopback_listener { [127, 0, 0, 1] } else { [10, 1, 2, 3] };
+        let arrival = Arrival { local: Some(local.into()), loopback_listener };
+        let request = request.extension(arrival).body(Body::empty()).expect("a legal request");
+        admit(&request, &["netmon.example".into()])
+            .map_or_else(|problem| problem.into_response().status().into(), |()| 200)
+    }
+
+    #[test]
+    fn only_names_of_this_listener_are_answered() {
+        for (host, expected) in [
+            ("localhost", 200),
+            ("LocalHost:9000", 200),
+            ("127.0.0.1:8080", 200),
+            ("netmon.example", 200),
+            ("127.0.0.2:8080", 421),
+            ("10.1.2.3", 421),
+            ("evil.example", 421),
+            ("evil.example:8080", 421),
+            ("localhost.", 421),
+            ("localhost.evil.example", 421),
+            ("127.1", 421),
+            ("2130706433", 421),
+            ("0x7f000001", 421),
+            ("[::1]", 421),
+            ("[::ffff:127.0.0.1]:8080", 200),
+            ("a b", 400),
+            ("user@localhost", 400),
+            ("localhost:port", 400),
+            ("localhost:99999", 400),
+            ("", 400),
+        ] {
+            assert_eq!(verdict(true, "/metrics", &[("host", host)]), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn an_address_with_a_zone_is_no_name_of_this_listener() {
+        assert_ne!(verdict(true, "/", &[("host", "[fe80::1%25eth0]")]), 200);
+    }
+
+    #[test]
+    fn scrapers_and_probes_may_use_any_name_on_other_listeners() {
+        for path in ["/metrics", "/healthz", "/readyz"] {
+            assert_eq!(verdict(false, path, &[("host", "netmon.monitoring.svc:8080")]), 200);
+            assert_eq!(verdict(false, path, &[("host", "a b")]), 400);
+        }
+        assert_eq!(verdict(false, "/api/v1/status", &[("host", "netmon.monitoring.svc:8080")]), 421);
+        assert_eq!(verdict(false, "/api/v1/status", &[("host", "10.1.2.3:8080")]), 200);
+    }
+
+    #[test]
+    fn a_request_names_its_host_once() {
+        assert_eq!(verdict(true, "/", &[]), 400);
+        assert_eq!(verdict(true, "/", &[("host", "localhost"), ("host", "localhost")]), 400);
+        assert_eq!(verdict(true, "http://evil.example/", &[("host", "localhost")]), 421);
+        assert_eq!(verdict(true, "http://localhost/", &[("host", "evil.example")]), 421);
+        assert_eq!(verdict(true, "http://localhost/", &[("host", "localhost")]), 200);
+    }
+
+    #[test]
+    fn pages_of_other_origins_are_refused() {
+        let with = |origin| verdict(true, "/", &[("host", "localhost:8080"), ("origin", origin)]);
+        assert_eq!(with("http://localhost:8080"), 200);
+        assert_eq!(with("http://evil.example"), 403);
+        assert_eq!(with("null"), 403);
+        assert_eq!(with("evil"), 400);
+        assert_eq!(with("http://a b"), 400);
+    }
+
+    #[test]
+    fn a_large_body_is_refused_by_its_announcement() {
+        let with = |length| verdict(true, "/", &[("host", "localhost"), ("content-length", length)]);
+        assert_eq!(with("65536"), 200);
+        assert_eq!(with("65537"), 413);
+        assert_eq!(with("1073741824"), 413);
+    }
+}

@@ -1,0 +1,204 @@
+//! Liveness and readiness: who has moved lately, and what is not there yet.
+
+use serde::Serialize;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What `/healthz` and `/readyz` answer from. Cheap to clone; all clones are one.
+///
+/// ```
+/// use netmon::http::Health;
+/// use std::time::Duration;
+///
+/// let health = Health::new();
+/// let heartbeat = health.thread("capture eth0", Duration::from_secs(5));
+/// let snapshot = health.part("first snapshot");
+/// heartbeat.beat();
+/// assert!(health.is_live() && !health.is_ready());
+/// snapshot.set(true);
+/// assert!(health.is_ready());
+/// ```
+#[derive(Clone, Debug)]
+pub struct Health(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    started: Instant,
+    threads: Mutex<Vec<Arc<Thread>>>,
+    parts: Mutex<Vec<Arc<Part>>>,
+}
+
+#[derive(Debug)]
+struct Thread {
+    name: String,
+    limit: Duration,
+    /// Milliseconds from the start to the last beat.
+    last: AtomicU64,
+    ended: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Part {
+    name: String,
+    ready: AtomicBool,
+}
+
+/// A thread's sign of life. Dropped without [`Heartbeat::retire`], the thread counts as dead.
+#[derive(Debug)]
+pub struct Heartbeat {
+    health: Health,
+    thread: Arc<Thread>,
+}
+
+/// Whether one part of the daemon is ready.
+#[derive(Clone, Debug)]
+pub struct Readiness(Arc<Part>);
+
+/// What is wrong with one part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Complaint {
+    pub part: String,
+    pub problem: String,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Health {
+    /// Nothing is known yet: live and ready.
+    pub fn new() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "liveness is about the machine's clock, not about packet time")]
+        let started = Instant::now();
+        Self(Arc::new(Inner { started, threads: Mutex::default(), parts: Mutex::default() }))
+    }
+
+    /// Watches a thread: it must beat at least every `limit`, counted from now.
+    pub fn thread(&self, name: &str, limit: Duration) -> Heartbeat {
+        let last = AtomicU64::new(self.now());
+        let thread = Arc::new(Thread { name: name.into(), limit, last, ended: AtomicBool::new(false) });
+        self.threads().push(Arc::clone(&thread));
+        Heartbeat { health: self.clone(), thread }
+    }
+
+    /// Makes a part known; it is not ready until it says so.
+    pub fn part(&self, name: &str) -> Readiness {
+        let part = Arc::new(Part { name: name.into(), ready: AtomicBool::new(false) });
+        self.0.parts.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&part));
+        Readiness(part)
+    }
+
+    /// Whether every thread has moved lately.
+    pub fn is_live(&self) -> bool {
+        self.stalled().is_empty()
+    }
+
+    /// Whether every part is ready and every thread has moved lately.
+    pub fn is_ready(&self) -> bool {
+        self.unready().is_empty()
+    }
+
+    /// The threads that do not move, in the order they were made known.
+    pub(super) fn stalled(&self) -> Vec<Complaint> {
+        let now = self.now();
+        self.threads().iter().filter_map(|thread| thread.complaint(now)).collect()
+    }
+
+    /// The parts that are not ready, then the threads that do not move.
+    pub(super) fn unready(&self) -> Vec<Complaint> {
+        let parts = self.0.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = parts.iter().filter(|part| !part.ready.load(Relaxed));
+        let complaint = |part: &Arc<Part>| Complaint { part: part.name.clone(), problem: "not ready yet".into() };
+        waiting.map(complaint).chain(self.stalled()).collect()
+    }
+
+    fn threads(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Thread>>> {
+        self.0.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Thread {
+    fn complaint(&self, now: u64) -> Option<Complaint> {
+        let complaint = |problem| Some(Complaint { part: self.name.clone(), problem });
+        if self.ended.load(Relaxed) {
+            return complaint("has ended".into());
+        }
+        let silence = Duration::from_millis(now.saturating_sub(self.last.load(Relaxed)));
+        if silence <= self.limit {
+            return None;
+        }
+        complaint(format!("has not moved for {:.1} s, limit {:.1} s", silence.as_secs_f64(), self.limit.as_secs_f64()))
+    }
+}
+
+impl Heartbeat {
+    /// The thread has gone round its loop. Reads the monotonic clock and stores a number; no lock.
+    pub fn beat(&self) {
+        self.thread.last.store(self.health.now(), Relaxed);
+    }
+
+    /// The thread ends on purpose and is no longer watched.
+    pub fn retire(self) {
+        self.health.threads().retain(|thread| !Arc::ptr_eq(thread, &self.thread));
+    }
+}
+
+impl Drop for Heartbeat {
+    fn drop(&mut self) {
+        self.thread.ended.store(true, Relaxed);
+    }
+}
+
+impl Readiness {
+    /// Says whether the part is ready now.
+    pub fn set(&self, ready: bool) {
+        self.0.ready.store(ready, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(5);
+
+    #[test]
+    fn a_thread_may_be_silent_up_to_its_limit() {
+        let heartbeat = Health::new().thread("capture eth0", LIMIT);
+        heartbeat.thread.last.store(1_000, Relaxed);
+        assert_eq!(heartbeat.thread.complaint(6_000), None);
+        let complaint = heartbeat.thread.complaint(6_001).expect("one millisecond too long");
+        assert_eq!(
+            (complaint.part.as_str(), complaint.problem.as_str()),
+            ("capture eth0", "has not moved for 5.0 s, limit 5.0 s")
+        );
+    }
+
+    #[test]
+    fn a_thread_that_ends_without_a_word_is_dead_and_one_that_retires_is_not() {
+        let health = Health::new();
+        health.thread("store", LIMIT).retire();
+        assert!(health.is_live());
+        drop(health.thread("capture eth0", LIMIT));
+        assert_eq!(health.stalled(), [Complaint { part: "capture eth0".into(), problem: "has ended".into() }]);
+        assert!(!health.is_ready(), "what is dead is not ready either");
+    }
+
+    #[test]
+    fn readiness_can_be_lost_again() {
+        let health = Health::new();
+        let store = health.part("store");
+        store.set(true);
+        assert!(health.is_ready());
+        store.set(false);
+        assert_eq!(health.unready(), [Complaint { part: "store".into(), problem: "not ready yet".into() }]);
+        assert!(health.is_live());
+    }
+}

@@ -1,0 +1,112 @@
+//! The routes and their answers.
+
+use super::guard;
+use super::health::Complaint;
+use super::negotiate;
+use super::page::Pages;
+use super::problem::Problem;
+use super::{Sources, status};
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::json;
+use std::sync::Arc;
+
+/// What exists, with a line about it: for the landing page and for who asks for something else.
+const ROUTES: [(&str, &str); 4] = [
+    ("/metrics", "Prometheus text format, or OpenMetrics by Accept"),
+    ("/healthz", "whether every thread has moved lately"),
+    ("/readyz", "whether everything is open and counting"),
+    ("/api/v1/status", "version, privileges, capture state and losses"),
+];
+
+/// What handlers share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub sources: Sources,
+    pub hosts: Vec<String>,
+    pub pages: Pages,
+}
+
+/// All routes behind the guard.
+pub(super) fn router(shared: &Arc<Shared>) -> Router {
+    Router::new()
+        .route("/", get(landing))
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/api/v1/status", get(of_status))
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(usize::try_from(super::MAX_BODY_BYTES).unwrap_or(usize::MAX)))
+        .layer(middleware::from_fn_with_state(Arc::clone(shared), guard::guard))
+        .with_state(Arc::clone(shared))
+}
+
+async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let offer = negotiate::form(&headers);
+    let gzip = negotiate::accepts_gzip(&headers);
+    let page = shared.pages.page(&shared.sources, offer.form, gzip).await;
+    let headers = [(CONTENT_TYPE, offer.content_type), (VARY, "Accept, Accept-Encoding")];
+    let mut response = (headers, page).into_response();
+    if gzip {
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
+}
+
+async fn healthz(State(shared): State<Arc<Shared>>) -> Response {
+    verdict("live", &shared.sources.health.stalled())
+}
+
+async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
+    verdict("ready", &shared.sources.health.unready())
+}
+
+fn verdict(good: &str, complaints: &[Complaint]) -> Response {
+    if complaints.is_empty() {
+        return json_response(&json!({ "status": good }));
+    }
+    let detail: Vec<_> = complaints.iter().map(|of| format!("{}: {}", of.part, of.problem)).collect();
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail.join("; ")).with("parts", json!(complaints)).into_response()
+}
+
+async fn of_status(State(shared): State<Arc<Shared>>) -> Response {
+    let sources = &shared.sources;
+    json_response(&status::document(&(sources.process)(), &(sources.snapshot)()))
+}
+
+/// For programs, but people read it too.
+fn json_response(document: &serde_json::Value) -> Response {
+    ([(CONTENT_TYPE, "application/json")], format!("{document:#}\n")).into_response()
+}
+
+async fn landing(State(shared): State<Arc<Shared>>) -> Response {
+    let items = ROUTES.map(|(path, about)| format!("<li><a href=\"{path}\">{path}</a>: {about}</li>\n"));
+    let page = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n<title>netmon</title>\n\
+         <link rel=\"icon\" href=\"data:,\">\n</head>\n<body>\n<h1>netmon {}</h1>\n<ul>\n{}</ul>\n</body>\n</html>\n",
+        (shared.sources.process)().version,
+        items.concat()
+    );
+    let policy = "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    ([(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, policy)], page).into_response()
+}
+
+async fn not_found(uri: Uri) -> Problem {
+    let path: String = uri.path().chars().take(200).collect();
+    let known: Vec<_> = std::iter::once("/").chain(ROUTES.map(|(path, _)| path)).collect();
+    Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at `{path}`")).with("routes", json!(known))
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    let method: String = method.as_str().chars().take(20).collect();
+    let detail = format!("`{}` is only read, by GET or HEAD, not by {method}", uri.path());
+    // The router adds the Allow header.
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+}
