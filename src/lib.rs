@@ -1,6 +1,7 @@
 //! netmon: a real-time network monitor. This crate is built room by room; the map of the whole comes with the wiring.
 
 pub mod capture;
+pub mod config;
 pub mod flow;
 pub mod http;
 pub mod metrics;

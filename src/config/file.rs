@@ -1,0 +1,171 @@
+//! The YAML as written: every key with its type, bounds and default.
+//!
+//! The parameters of a [`Setting`] are its least and greatest value and its default. The doc comment of a field is also
+//! its description in the JSON Schema.
+
+use super::rules::{
+    Backend, BindAddress, Bytes, Count, Filter, HostName, InterfacePattern, LogFormat, LogLevel, Network,
+    OptionalPeriod, Period, Port, Switch, Window,
+};
+use super::setting::{ClassName, List, Setting};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The configuration of netmon.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields, title = "netmon.yaml")]
+pub struct File {
+    /// Interfaces to capture on: names, globs ("veth*"), "!name" to exclude, "any" for all that are up. Empty: the
+    /// interface of the default route.
+    pub interfaces: List<InterfacePattern, 0, 64>,
+    /// How frames are captured.
+    pub capture: Capture,
+    /// What is counted, over which time.
+    pub aggregation: Aggregation,
+    /// The table of flows.
+    pub flows: Flows,
+    /// Networks on this side. They tell receive from transmit where the capture does not, as on a mirror port.
+    pub local_networks: List<Network, 0, 256>,
+    /// Named sets of networks for the traffic matrix; what is in none is `other`. Each pair of classes is a series.
+    #[schemars(extend("maxProperties" = ClassName::MAX_CLASSES))]
+    pub address_classes: BTreeMap<ClassName, List<Network, 1, 64>>,
+    /// The HTTP interface: metrics, REST, the page.
+    pub api: Api,
+    /// The log of netmon itself, on stderr.
+    pub telemetry: Telemetry,
+}
+
+/// How frames are captured.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Capture {
+    /// What captures: `pcap` is libpcap, on every system.
+    pub backend: Setting<Backend>,
+    /// A BPF filter in the syntax of tcpdump, pcap-filter(7). Empty: everything is captured. What it leaves out is not
+    /// counted anywhere.
+    pub bpf: Setting<Filter>,
+    /// Take frames that are not addressed to this machine too.
+    pub promiscuous: Setting<Switch<true>>,
+    /// Bytes captured of each frame. Headers need a few hundred; sizes are counted from the wire length in any case.
+    pub snaplen: Setting<Bytes<64, 262_144, 512>>,
+    /// Kernel buffer of each interface. A larger one bridges longer stalls without drops and takes that much memory.
+    pub buffer: Setting<Bytes<{ 256 * KIB }, GIB, { 16 * MIB }>>,
+}
+
+/// What is counted, over which time.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Aggregation {
+    /// Lengths of the rolling windows, in whole seconds. Each is a set of gauges for every interface.
+    pub windows: List<Window, 1, 6>,
+    /// The most interfaces with their own series; further ones are counted together as `other`.
+    pub max_interfaces: Setting<Count<1, 256, 24>>,
+    /// The hosts and conversations that move most.
+    pub talkers: Talkers,
+    /// Series for each VLAN.
+    pub vlans: Vlans,
+    /// Ports with their own series; the others are counted together as `other`. Empty: no port series.
+    pub ports: List<Port, 0, 20>,
+    /// Measure round trips on data segments too, not only on handshakes. Takes 32 bytes more for each flow.
+    pub continuous_rtt: Setting<Switch<false>>,
+}
+
+/// The hosts and conversations that move most.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Talkers {
+    /// Rows of each list in the API.
+    pub top: Setting<Count<1, 100, 20>>,
+    /// Hosts, and conversations, told apart within one second; what does not fit is in the remainder. Bounds memory.
+    pub keys: Setting<Count<64, 1_048_576, 16_384>>,
+    /// Show the first 20 hosts on `/metrics` too. Addresses as labels make new series over time, so this is off.
+    pub export: Setting<Switch<false>>,
+}
+
+/// Series for each VLAN.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Vlans {
+    /// Whether there are any.
+    pub enabled: Setting<Switch<false>>,
+    /// The most VLANs with their own series; further ones are counted together as `other`.
+    pub max: Setting<Count<1, 32, 32>>,
+}
+
+/// The table of flows.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Flows {
+    /// The most flows at a time. When the table is full, half-open and idle flows make room first; bounds memory.
+    pub max: Setting<Count<1024, { 1 << 26 }, { 1 << 21 }>>,
+    /// How late a TCP segment may fill a gap and still count as out of order rather than retransmitted.
+    pub reorder_limit: Setting<Period<0, SECOND, { 3 * MILLISECOND }>>,
+    /// When silence ends a flow.
+    pub timeouts: Timeouts,
+}
+
+/// When silence ends a flow.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Timeouts {
+    /// TCP before the handshake is complete.
+    pub tcp_opening: Setting<Idle<{ 30 * SECOND }>>,
+    /// TCP after the handshake. Keepalives usually come every two hours; a flow that wakes later is a new record.
+    pub tcp_established: Setting<Idle<HOUR>>,
+    /// TCP after the first FIN.
+    pub tcp_closing: Setting<Idle<{ 30 * SECOND }>>,
+    /// TCP after both FINs or a RST: how long stray segments still join the record.
+    pub tcp_closed: Setting<Idle<{ 10 * SECOND }>>,
+    /// UDP seen in both directions.
+    pub udp: Setting<Idle<{ 60 * SECOND }>>,
+    /// UDP seen in one direction only.
+    pub udp_one_way: Setting<Idle<{ 30 * SECOND }>>,
+    /// ICMP and ICMPv6.
+    pub icmp: Setting<Idle<{ 30 * SECOND }>>,
+    /// Every other protocol.
+    pub other: Setting<Idle<{ 60 * SECOND }>>,
+    /// The longest a record may live; a flow that goes on then begins a new one. Records of long flows come in parts.
+    pub active: Setting<OptionalPeriod<SECOND, DAY>>,
+}
+
+/// The HTTP interface.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Api {
+    /// Where netmon listens, one or a list: `127.0.0.1:8080`, `[::1]:8080`, `:8080` for every address, `unix:/path`.
+    pub bind: List<BindAddress, 1, 8>,
+    /// Names under which it may be asked, beside `localhost` and the address of the connection. Others are refused, so
+    /// that no web page can reach it through a name of its own.
+    pub hosts: List<HostName, 0, 32>,
+}
+
+/// The log of netmon itself.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Telemetry {
+    /// The least important events that are logged, also by module: `info,netmon::capture=debug`.
+    pub level: Setting<LogLevel>,
+    /// One line of text for each event, or one JSON object.
+    pub format: Setting<LogFormat>,
+}
+
+/// An idle timeout with this default, in nanoseconds.
+type Idle<const DEFAULT: u64> = Period<SECOND, DAY, DEFAULT>;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const MILLISECOND: u64 = 1_000_000;
+const SECOND: u64 = 1_000 * MILLISECOND;
+const HOUR: u64 = 3_600 * SECOND;
+const DAY: u64 = 24 * HOUR;
