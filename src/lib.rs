@@ -6,6 +6,7 @@ pub mod flow;
 pub mod http;
 pub mod metrics;
 pub mod packet;
+pub mod pipeline;
 pub mod stats;
 pub mod telemetry;
 pub mod time;

@@ -1,0 +1,209 @@
+//! The one thread that owns the aggregator: folds tallies in packet time and publishes snapshots.
+
+use super::shard::{Report, ReportReceiver};
+use crate::capture::InterfaceInfo;
+use crate::packet::InterfaceId;
+use crate::stats::{Capture, Snapshot, StatsAggregator, Tally};
+use crate::time::{Advance, PacketClock, Tick, Timestamp};
+use arc_swap::ArcSwap;
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How many ticks the windows of live capture stay behind the wall clock.
+///
+/// A frame waits up to 50 ms in the kernel, an idle shard's clock is 200 ms behind, and its loop goes round in 50 ms.
+const BEHIND: u64 = 3;
+
+/// News about capture points, from the edges.
+#[derive(Debug)]
+enum News {
+    Interface(InterfaceId, String),
+    Capture(InterfaceId, Box<Capture>),
+}
+
+/// Tells the collector about capture points. Bounded by their number and one report a second for each.
+#[derive(Clone, Debug)]
+pub struct Publisher {
+    news: Sender<News>,
+    backend: &'static str,
+}
+
+impl Publisher {
+    /// A capture point, before its first frame is dealt, or what was learned of it.
+    pub fn interface(&self, info: &InterfaceInfo) {
+        drop(self.news.send(News::Interface(info.id, info.name.clone())));
+        let linktype = info.linktypes.first().copied();
+        self.capture(info.id, Capture { up: true, backend: self.backend, linktype, ..Capture::default() });
+    }
+
+    /// The state of a capture point.
+    pub fn capture(&self, id: InterfaceId, capture: Capture) {
+        drop(self.news.send(News::Capture(id, Box::new(capture))));
+    }
+}
+
+/// Owns the aggregator.
+#[derive(Debug)]
+pub struct Collector {
+    aggregator: StatsAggregator,
+    shards: Vec<ReportReceiver>,
+    news: Receiver<News>,
+    published: Option<Arc<ArcSwap<Snapshot>>>,
+}
+
+impl Collector {
+    /// A collector of these shards' reports. `published` is where readers look, `None` when nobody does; `backend`
+    /// is what captures.
+    pub fn new(
+        aggregator: StatsAggregator,
+        shards: Vec<ReportReceiver>,
+        published: Option<Arc<ArcSwap<Snapshot>>>,
+        backend: &'static str,
+    ) -> (Self, Publisher) {
+        let (news_in, news) = unbounded();
+        (Self { aggregator, shards, news, published }, Publisher { news: news_in, backend })
+    }
+
+    /// Replay: folds the shards' reports in lockstep until all have ended, and returns the last picture.
+    ///
+    /// Every shard reports the same ticks and steps in the same order, and some ticks of its own in between (when
+    /// flows expired), so taking the least tick that any shard is at keeps packet time in order.
+    pub fn replay(mut self) -> Arc<Snapshot> {
+        let mut heads: Vec<Option<Report>> = self.shards.iter().map(|_| None).collect();
+        let mut last_published = None;
+        loop {
+            for (head, shard) in heads.iter_mut().zip(&self.shards) {
+                if head.is_none() {
+                    *head = shard.reports.recv().ok();
+                }
+            }
+            self.take_news();
+            if let Some(tick) = least_tick(&heads) {
+                self.fold_heads(&mut heads, tick);
+                self.publish_at_most_every(Duration::from_millis(100), &mut last_published);
+            } else if let Some(step) = heads.iter().flatten().find_map(as_step) {
+                self.aggregator.step(step);
+                heads.fill_with(|| None);
+            } else {
+                break;
+            }
+        }
+        self.take_news();
+        self.publish()
+    }
+
+    fn fold_heads(&mut self, heads: &mut [Option<Report>], tick: Tick) {
+        for (head, shard) in heads.iter_mut().zip(&self.shards) {
+            match head.take() {
+                Some(Report::Tick(at, tally)) if at == tick => {
+                    self.aggregator.fold(tick, &tally);
+                    give_back(shard, tally);
+                }
+                other => *head = other,
+            }
+        }
+        self.aggregator.advance(tick);
+    }
+
+    /// Live: every 100 ms folds what has come, moves the windows with the wall clock and publishes; ends when all
+    /// shards have.
+    ///
+    /// Windows end 300 ms before now, so that frames which waited in the kernel's buffer are counted in their
+    /// own tick. `wall` reads the wall clock; `round` is given each new picture, so that a stalled collector shows.
+    pub fn live(mut self, wall: impl Fn() -> Timestamp, round: impl Fn(&Snapshot)) {
+        let mut clock = PacketClock::default();
+        let mut pending = Vec::new();
+        let mut ended = false;
+        while !ended {
+            self.take_news();
+            let now = wall();
+            if let Advance::Stepped(step) = clock.advance(now) {
+                tracing::warn!(from = %step.from, to = %step.to, "the wall clock was set; windows start anew");
+                self.fold_pending(&mut pending, Tick(u64::MAX));
+                self.aggregator.step(step);
+            }
+            ended = self.receive(&mut pending);
+            let complete = Tick(Tick::of(now).0.saturating_sub(BEHIND));
+            self.fold_pending(&mut pending, if ended { Tick(u64::MAX) } else { complete });
+            self.aggregator.advance(complete);
+            round(&self.publish());
+            std::thread::sleep(Duration::from_nanos(Tick::NANOS - now.as_nanos() % Tick::NANOS));
+        }
+    }
+
+    /// Takes all reports that wait; whether all shards have ended.
+    fn receive(&mut self, pending: &mut Vec<(Tick, usize, Box<Tally>)>) -> bool {
+        let mut ended = true;
+        for (index, shard) in self.shards.iter().enumerate() {
+            loop {
+                match shard.reports.try_recv() {
+                    Ok(Report::Tick(tick, tally)) => pending.push((tick, index, tally)),
+                    // The collector watches the wall clock itself.
+                    Ok(Report::Step(_)) => {}
+                    Err(error) => {
+                        ended &= error.is_disconnected();
+                        break;
+                    }
+                }
+            }
+        }
+        pending.sort_by_key(|(tick, index, _)| (*tick, *index));
+        ended
+    }
+
+    /// Folds the reports of ticks up to `complete`, in order; one that comes too late counts in the newest tick.
+    fn fold_pending(&mut self, pending: &mut Vec<(Tick, usize, Box<Tally>)>, complete: Tick) {
+        let count = pending.partition_point(|(tick, ..)| *tick <= complete);
+        for (tick, index, tally) in pending.drain(..count) {
+            self.aggregator.fold(tick, &tally);
+            give_back(&self.shards[index], tally);
+        }
+    }
+
+    fn take_news(&mut self) {
+        for news in self.news.try_iter() {
+            match news {
+                News::Interface(id, name) => self.aggregator.add_interface(id, &name),
+                News::Capture(id, capture) => self.aggregator.capture(id, *capture),
+            }
+        }
+    }
+
+    fn publish(&mut self) -> Arc<Snapshot> {
+        let snapshot = self.aggregator.snapshot();
+        if let Some(published) = &self.published {
+            published.store(Arc::clone(&snapshot));
+        }
+        snapshot
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "how often readers get a new picture is no matter of packet time")]
+    fn publish_at_most_every(&mut self, interval: Duration, last: &mut Option<Instant>) {
+        if self.published.is_some() && last.is_none_or(|last| last.elapsed() >= interval) {
+            self.publish();
+            *last = Some(Instant::now());
+        }
+    }
+}
+
+/// A shard that no longer needs tallies has ended; its vector of them may be full.
+fn give_back(shard: &ReportReceiver, mut tally: Box<Tally>) {
+    tally.clear();
+    drop(shard.spent.try_send(tally));
+}
+
+fn least_tick(heads: &[Option<Report>]) -> Option<Tick> {
+    let ticks = heads.iter().flatten().filter_map(|head| match head {
+        Report::Tick(tick, _) => Some(*tick),
+        Report::Step(_) => None,
+    });
+    ticks.min()
+}
+
+fn as_step(report: &Report) -> Option<crate::time::Step> {
+    match report {
+        Report::Step(step) => Some(*step),
+        Report::Tick(..) => None,
+    }
+}
