@@ -1,0 +1,252 @@
+//! The command line: one file for each subcommand, printing for people (tables, progress) or for programs (JSON).
+//!
+//! stdout is the result, stderr is everything else. Exit codes: 0 done, 1 failed while running, 2 the user's input
+//! is wrong.
+
+pub mod check;
+mod document;
+mod interfaces;
+mod names;
+mod progress;
+mod replay;
+mod run;
+mod summary;
+mod table;
+
+use crate::capture::{self, CaptureError, Filter};
+use crate::config::{self, Config, Loaded, Mistakes, Override};
+use crate::http::BindError;
+use crate::metrics::Exposition;
+use crate::telemetry::{self, Telemetry};
+use anyhow::Context;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use std::fmt::Display;
+use std::io::{ErrorKind, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// Real-time network monitor: packets to flows, windows, Prometheus metrics and alerts
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  netmon run                                 monitor the interface of the default route
+  netmon run -i eth0 --bpf 'not port 22'     monitor eth0, without ssh
+  netmon replay office.pcap                  what happened in a capture
+  netmon replay - < office.pcapng.zst        the same from standard input
+  netmon check -c netmon.yaml                every mistake of a configuration at once
+  netmon interfaces                          what can be captured here
+
+Exit codes: 0 done, 1 failed while running, 2 wrong input (arguments, configuration, filter).";
+
+/// What every subcommand takes.
+#[derive(Debug, Args)]
+struct Common {
+    /// Configuration file (default: netmon.yaml, then /etc/netmon/netmon.yaml, then built-in defaults)
+    #[arg(short, long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// More log lines (-v debug, -vv trace)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Fewer log lines (-q errors only) and no progress bar
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+}
+
+/// Form of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Monitor live interfaces: capture, track, export on /metrics
+    Run(run::Arguments),
+    /// Run the same machine over capture files, in packet time
+    Replay(replay::Arguments),
+    /// Read the configuration, compile its filter, print every mistake
+    Check(CheckArguments),
+    /// What can be captured here, and what is missing to capture it
+    Interfaces(interfaces::Arguments),
+    /// Print shell completions
+    Completions {
+        /// Shell to print for
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What `netmon check` takes.
+#[derive(Debug, Args)]
+struct CheckArguments {
+    /// What is missing on this machine is a mistake, as it is for `netmon run`, not a warning
+    #[arg(long)]
+    strict: bool,
+    /// Print the JSON Schema of the configuration file and do nothing else
+    #[arg(long)]
+    schema: bool,
+    /// Form of the result
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+/// How a command ended badly.
+#[derive(Debug)]
+enum Failure {
+    /// The user's input is wrong: exit code 2.
+    Usage(anyhow::Error),
+    /// It failed while running: exit code 1.
+    Run(anyhow::Error),
+    /// What is to be said was said already; only this exit code is left.
+    Said(u8),
+}
+
+impl Failure {
+    fn usage(error: impl Into<anyhow::Error>) -> Self {
+        Self::Usage(error.into())
+    }
+
+    fn run(error: impl Into<anyhow::Error>) -> Self {
+        Self::Run(error.into())
+    }
+}
+
+impl Failure {
+    /// A capture that could not be opened or read; the user's mistake where the error says so.
+    fn of_capture(error: CaptureError) -> Self {
+        if error.is_usage() { Self::usage(error) } else { Self::run(error) }
+    }
+
+    /// An error of the daemon: the user's mistake where something in its chain says so.
+    fn of(error: anyhow::Error) -> Self {
+        let is_usage = error.downcast_ref::<CaptureError>().is_some_and(CaptureError::is_usage);
+        if is_usage { Self::Usage(error) } else { Self::Run(error) }
+    }
+}
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        Command::Run(run) => run::main(&arguments.common, &run),
+        Command::Replay(replay) => replay::main(&arguments.common, &replay),
+        Command::Check(arguments_of_check) => run_check(&arguments.common, &arguments_of_check),
+        Command::Interfaces(interfaces) => interfaces::main(&interfaces),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "netmon", &mut script);
+            print(&script)
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Said(code)) => ExitCode::from(code),
+        Err(Failure::Run(error)) => {
+            complain(&error);
+            ExitCode::from(1)
+        }
+        Err(Failure::Usage(error)) => {
+            complain(&error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// One line for the error with its causes, one for the hint.
+fn complain(error: &anyhow::Error) {
+    if let Some(mistakes) = error.downcast_ref::<Mistakes>() {
+        return mistakes.to_string().lines().for_each(|mistake| say(&mistake));
+    }
+    let hint = error
+        .downcast_ref::<CaptureError>()
+        .and_then(CaptureError::hint)
+        .or_else(|| error.downcast_ref::<BindError>().and_then(BindError::hint));
+    let hint = hint.map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
+    say(&format!("{error:#}{hint}"));
+}
+
+/// Reads the configuration of this machine under the flags of this call.
+fn load(common: &Common, overrides: &[Override]) -> Result<Loaded, Failure> {
+    config::load(common.config.as_deref(), overrides, config::NO_CHECKS).map_err(Failure::usage)
+}
+
+fn refusal(error: &CaptureError) -> check::Refusal {
+    check::Refusal { message: error.to_string(), hint: error.hint() }
+}
+
+fn run_check(common: &Common, arguments: &CheckArguments) -> Result<(), Failure> {
+    let options = check::Options {
+        file: common.config.as_deref(),
+        strict: arguments.strict,
+        schema: arguments.schema,
+        json: arguments.format == Format::Json,
+    };
+    let machine = check::Machine {
+        resolve: &|patterns| {
+            if patterns.is_empty() {
+                return Ok(vec![capture::interfaces::of_default_route()]);
+            }
+            let list = capture::interfaces::list().map_err(|error| refusal(&error))?;
+            capture::interfaces::resolve(patterns, &list)
+                .map(|resolved| resolved.names)
+                .map_err(|error| refusal(&error))
+        },
+        compile: &|expression, linktype| {
+            Filter::compile(expression, linktype).map(drop).map_err(|error| refusal(&error.into()))
+        },
+        series_limit: &|config| Exposition::new(&config.aggregation).series_limit(),
+    };
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let code = check::check(options, &machine, &mut out, &mut err).map_err(Failure::run)?;
+    // Both were written to memory; what is left can only fail because nobody reads.
+    drop(std::io::stderr().write_all(&err));
+    print(&out)?;
+    if code == 0 { Ok(()) } else { Err(Failure::Said(code)) }
+}
+
+/// Starts logging as configured, louder or quieter as asked on the command line.
+fn logging(common: &Common, config: &Config) -> Result<Telemetry, Failure> {
+    let steps = i32::from(common.verbose) - 2 * i32::from(common.quiet);
+    let logged =
+        telemetry::Config { level: config.telemetry.level.clone().adjusted(steps), ..config.telemetry.clone() };
+    telemetry::init(&logged).context("cannot start logging").map_err(Failure::Run)
+}
+
+/// Set by the first SIGINT or SIGTERM; a second one ends the process at once.
+fn interrupt_flag() -> Result<Arc<AtomicBool>, Failure> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&flag))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&flag)))
+            .context("cannot handle signals")
+            .map_err(Failure::Run)?;
+    }
+    Ok(flag)
+}
+
+/// A line for people on stderr, after the program's name. A closed stderr is nobody's problem.
+fn say(line: &impl Display) {
+    drop(writeln!(std::io::stderr(), "netmon: {line}"));
+}
+
+/// Writes a result to stdout. A reader that went away (`| head`) is no failure.
+fn print(result: &[u8]) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(result).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::run(anyhow::Error::new(error).context("cannot write the result to standard output")))
+        }
+        _ => Ok(()),
+    }
+}

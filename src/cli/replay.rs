@@ -1,0 +1,242 @@
+//! `netmon replay`: the same machine over capture files, in packet time.
+
+use super::document::{self, CaptureFacts};
+use super::progress::Progress;
+use super::{Common, Failure, interrupt_flag, load, logging, print, say, summary};
+use crate::app::Server;
+use crate::capture::{Adapter, CaptureError, Input, Options, Poll, Savefiles};
+use crate::config::{Config, Override};
+use crate::flow::{FlowRecord, HashKey, PARTITIONS};
+use crate::metrics::{Exposition, Form as Exposed, Scope, SelfState};
+use crate::pipeline::{Collector, Dealer, Keep, Mode, Pace, Selection, Shard, Shards, partitions};
+use crate::stats::{Snapshot, StatsAggregator};
+use anyhow::Context;
+use std::ffi::OsString;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Capture files: pcap or pcapng, plain, gzip or zstd; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<OsString>,
+    /// Form of the result
+    #[arg(long, value_enum, default_value = "table")]
+    format: Form,
+    /// Flows in the result, largest first; `all` keeps one compact record (about 130 bytes) for every flow
+    #[arg(long, value_name = "N|all", default_value = "20")]
+    flows: Flows,
+    /// Only frames that match this filter (tcpdump syntax, pcap-filter(7))
+    #[arg(long, value_name = "EXPRESSION")]
+    bpf: Option<String>,
+    /// Speed of packet time: `max`, `realtime`, or a factor such as `4x`; no gap takes longer than 5 s
+    #[arg(long, default_value = "max")]
+    pace: PaceArgument,
+    /// Serve /metrics and the API while and after replaying, until interrupted
+    #[arg(long)]
+    serve: bool,
+    /// Where to serve
+    #[arg(long, value_name = "ADDRESS", requires = "serve")]
+    bind: Vec<String>,
+    /// Name of the interface in the result (default: the file's stem; for pcapng the interface's own name)
+    #[arg(long, value_name = "NAME")]
+    interface: Option<String>,
+    /// A network on this side of the capture point, to tell receive from transmit
+    #[arg(long, value_name = "CIDR")]
+    local_network: Vec<ipnet::IpNet>,
+    /// Threads that track flows; the result is the same for any number
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=PARTITIONS as i64))]
+    shards: u8,
+}
+
+/// Form of a replay's result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Form {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+    /// The metrics at the end, as OpenMetrics text
+    Openmetrics,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Flows(Keep);
+
+impl FromStr for Flows {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "all" {
+            return Ok(Self(Keep::All));
+        }
+        text.parse().map(|number| Self(Keep::Largest(number))).map_err(|_| "expected a number or `all`".to_owned())
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct PaceArgument(Pace);
+
+impl FromStr for PaceArgument {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "max" => return Ok(Self(Pace::Max)),
+            "realtime" => return Ok(Self(Pace::Times(1.0))),
+            _ => {}
+        }
+        let factor = text.strip_suffix('x').and_then(|factor| factor.parse::<f64>().ok());
+        factor
+            .filter(|factor| (0.001..=1e6).contains(factor))
+            .map(|factor| Self(Pace::Times(factor)))
+            .ok_or_else(|| "expected `max`, `realtime`, or a factor from 0.001x to 1000000x such as `4x`".to_owned())
+    }
+}
+
+/// What a replay found.
+struct Found {
+    facts: CaptureFacts,
+    names: Vec<String>,
+    snapshot: Arc<Snapshot>,
+    flows: Vec<FlowRecord>,
+    /// What is missing and why, for people, with hints.
+    complaints: Vec<String>,
+    /// Something could not be read. An interrupt is no failure.
+    failed: bool,
+}
+
+pub(super) fn main(common: &Common, arguments: &Arguments) -> Result<(), Failure> {
+    let bind = Override { flag: "--bind".into(), key: "api.bind".into(), values: arguments.bind.clone() };
+    let overrides = if arguments.bind.is_empty() { &[][..] } else { &[bind] };
+    let mut config = load(common, overrides)?.config;
+    let _log = logging(common, &config)?;
+    config.local_networks.extend(&arguments.local_network);
+    let interrupted = interrupt_flag()?;
+    let server = arguments.serve.then(|| Server::start(&config.api, &config.aggregation)).transpose();
+    let server = server.map_err(Failure::of)?;
+    if let Some(server) = &server {
+        say(&format!("serving at {}", server.urls().join(", ")));
+    }
+    let found = replay(common, arguments, &config, &interrupted, server.as_ref())?;
+    report(arguments.format, &config, &found)?;
+    found.complaints.iter().for_each(say);
+    if let Some(server) = server {
+        while !interrupted.load(Ordering::Relaxed) {
+            std::thread::park_timeout(Duration::from_millis(100));
+        }
+        server.stop();
+    }
+    if found.failed { Err(Failure::Said(1)) } else { Ok(()) }
+}
+
+fn replay(
+    common: &Common,
+    arguments: &Arguments,
+    config: &Config,
+    interrupted: &Arc<AtomicBool>,
+    server: Option<&Server>,
+) -> Result<Found, Failure> {
+    let inputs: Vec<Input> = arguments.files.iter().map(|file| Input::from_argument(file)).collect();
+    let bpf = arguments.bpf.clone().or_else(|| config.capture.bpf.clone());
+    let options = Options { interface: arguments.interface.clone(), bpf, ..Options::default() };
+    let mut savefiles = Savefiles::open(&inputs, &options).map_err(Failure::of_capture)?;
+
+    let keep = arguments.flows.0;
+    let (shards, receivers) = shards(config, arguments.shards, keep);
+    let aggregator = StatsAggregator::new(config.aggregation.clone());
+    let (collector, publisher) = Collector::new(aggregator, receivers, server.map(Server::snapshot), "replay");
+    let collector = spawn("aggregator", move || collector.replay())?;
+    let shards = Shards::start(shards).context("cannot start a shard thread").map_err(Failure::Run)?;
+    let mut dealer = Dealer::new(shards, HashKey::FIXED, publisher, config.local_networks.clone())
+        .paced(arguments.pace.0, Arc::clone(interrupted));
+
+    let progress = Progress::new(savefiles.progress().total, common.quiet);
+    let ended = read(&mut savefiles, &mut dealer, &progress, interrupted);
+    progress.finish();
+    let packets = dealer.packets();
+    let flows = Selection::into_report(dealer.finish(), keep);
+    let snapshot = collector.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+
+    let mut incomplete: Vec<String> = savefiles.incomplete().map(ToString::to_string).collect();
+    let mut complaints: Vec<String> =
+        savefiles.incomplete().map(|cut| format!("{cut}\n  hint: {}", cut.hint())).collect();
+    match ended {
+        Ok(()) => {}
+        // Files that turn out to be no capture while nothing was read yet are the user's mistake; later it is a loss.
+        Err(error) if error.is_usage() || packets == 0 => return Err(Failure::of_capture(error)),
+        Err(error) => {
+            complaints.push(error.to_string());
+            incomplete.push(error.to_string());
+        }
+    }
+    let failed = !incomplete.is_empty();
+    if interrupted.load(Ordering::Relaxed) {
+        let interrupt = format!("interrupted after {packets} packets; the result is of those");
+        complaints.push(interrupt.clone());
+        incomplete.push(interrupt);
+    }
+    let facts = CaptureFacts {
+        files: savefiles.files().map(str::to_owned).collect(),
+        linktypes: savefiles.linktypes().iter().map(ToString::to_string).collect(),
+        bad_timestamps: savefiles.bad_timestamps(),
+        incomplete: (!incomplete.is_empty()).then(|| incomplete.join("; ")),
+    };
+    let names = savefiles.interfaces().iter().map(|interface| interface.name.clone()).collect();
+    Ok(Found { facts, names, snapshot, flows, complaints, failed })
+}
+
+/// Reads until the end, an error, or an interrupt.
+fn read(
+    savefiles: &mut Savefiles,
+    dealer: &mut Dealer,
+    progress: &Progress,
+    interrupted: &AtomicBool,
+) -> Result<(), CaptureError> {
+    while !interrupted.load(Ordering::Relaxed) {
+        if savefiles.poll(Duration::from_millis(100), dealer)? == Poll::End {
+            break;
+        }
+        progress.update(savefiles.progress().read, dealer.packets());
+    }
+    Ok(())
+}
+
+/// As many shards as asked for, each with an equal run of partitions.
+fn shards(config: &Config, count: u8, keep: Keep) -> (Vec<Shard>, Vec<crate::pipeline::ReportReceiver>) {
+    let count = usize::from(count);
+    (0..count)
+        .map(|shard| {
+            let partitions = partitions(shard, count);
+            Shard::new(shard, config.flows, &config.aggregation, HashKey::FIXED, partitions, Mode::Replay, Some(keep))
+        })
+        .unzip()
+}
+
+fn report(form: Form, config: &Config, found: &Found) -> Result<(), Failure> {
+    match form {
+        Form::Table => print(summary::summary(&found.facts, &found.names, &found.snapshot, &found.flows).as_bytes()),
+        Form::Json => {
+            let document = document::document(&found.facts, &found.names, &found.snapshot, &found.flows);
+            let mut text = serde_json::to_vec_pretty(&document).map_err(Failure::run)?;
+            text.push(b'\n');
+            print(&text)
+        }
+        Form::Openmetrics => {
+            let exposition = Exposition::new(&config.aggregation);
+            let own = SelfState::default();
+            print(exposition.render(&found.snapshot, &own, Exposed::OpenMetrics, Scope::Packets).as_bytes())
+        }
+    }
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<std::thread::JoinHandle<T>, Failure> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .with_context(|| format!("cannot start the {name} thread"))
+        .map_err(Failure::Run)
+}

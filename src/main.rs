@@ -1,0 +1,5 @@
+//! The program: arguments in, exit code out.
+
+fn main() -> std::process::ExitCode {
+    netmon::cli::main()
+}
