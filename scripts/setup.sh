@@ -1,0 +1,149 @@
+#!/usr/bin/env bash
+# Gets what building, testing or measuring netmon needs, and only what is missing.
+#
+# usage: scripts/setup.sh [build|test|bench]...      default: build
+#
+# build   libpcap's header and a C compiler (for the zstd library)
+# test    programs that the tests run beside netmon
+# bench   programs that netmon is measured against
+#
+# On Debian and Ubuntu packages come from apt; each is named with its reason before anything is installed, and sudo is
+# used for that alone. Programs whose package would start a service (Prometheus, the flow probes) are unpacked below
+# target/ in place of being installed. Elsewhere one sentence says what to install.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+target=${CARGO_TARGET_DIR:-target}
+
+say() { echo "setup: $*" >&2; }
+die() {
+    say "$*"
+    exit 1
+}
+
+# What is missing. Packages of apt, and what is to be unpacked.
+packages=()
+unpacked=()
+apt_lists_are_fresh=
+
+need() { # PACKAGE REASON: unless it is installed
+    if [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" != installed ]; then
+        packages+=("$1")
+        say "$1 is missing: $2"
+    fi
+}
+
+need_program() { # PROGRAM PACKAGE REASON: unless it is in the path
+    command -v "$1" >/dev/null || need "$2" "$3"
+}
+
+need_unpacked() { # PROGRAM PACKAGE REASON: unless it is in the path or was unpacked before
+    if ! command -v "$1" >/dev/null && ! compgen -G "$target/tools/usr/*bin/$1" >/dev/null; then
+        unpacked+=("$2")
+        say "$1 is missing: $3"
+    fi
+}
+
+check_cargo() {
+    local wanted found
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+    command -v cargo >/dev/null || die "there is no cargo: install Rust $wanted or newer with rustup (https://rustup.rs)"
+    found=$(cargo --version | cut -d ' ' -f 2)
+    if [ "$(printf '%s\n' "$wanted" "$found" | sort -V | head -n 1)" != "$wanted" ]; then
+        die "cargo is $found, netmon needs $wanted or newer: \`rustup update stable\` (https://rustup.rs)"
+    fi
+}
+
+privileged() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        die "installing packages needs root and there is no sudo; as root: apt-get install ${packages[*]}"
+    fi
+}
+
+refresh_apt_lists() {
+    [ -z "$apt_lists_are_fresh" ] || return 0
+    privileged apt-get update -q
+    apt_lists_are_fresh=yes
+}
+
+install_packages() {
+    [ ${#packages[@]} -gt 0 ] || return 0
+    say "installing ${packages[*]}$([ "$(id -u)" -eq 0 ] || echo " with sudo")"
+    refresh_apt_lists
+    privileged env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${packages[@]}"
+}
+
+unpack_packages() {
+    [ ${#unpacked[@]} -gt 0 ] || return 0
+    say "unpacking ${unpacked[*]} below $target/tools"
+    apt-cache show "${unpacked[@]}" >/dev/null 2>&1 || refresh_apt_lists
+    mkdir -p "$target/tools"
+    local scratch
+    scratch=$(mktemp -d)
+    [ "$(id -u)" -ne 0 ] || chown _apt "$scratch" # apt downloads as this user
+    chmod 755 "$scratch"
+    (cd "$scratch" && apt-get download -q "${unpacked[@]}")
+    for package in "$scratch"/*.deb; do dpkg-deb -x "$package" "$target/tools"; done
+    rm -rf "$scratch"
+}
+
+make_python_environment() {
+    "$target/venv/bin/python" -c 'import prometheus_client' 2>/dev/null && return
+    say "the OpenMetrics parser of the Python client is missing: putting it into $target/venv"
+    python3 -m venv "$target/venv"
+    "$target/venv/bin/python" -m pip install --quiet --disable-pip-version-check 'prometheus-client==0.22.*'
+}
+
+group_build() {
+    need libpcap-dev "netmon links against libpcap"
+    need_program cc gcc "the zstd library is written in C"
+    need libc6-dev "the C compiler needs its headers"
+}
+
+group_test() {
+    need_program ip iproute2 "tests build network namespaces"
+    need_program ping iputils-ping "tests send echoes"
+    need_program curl curl "tests fetch pages"
+    need_program python3 python3 "tests serve and send with it"
+    need python3-venv "the OpenMetrics parser lives in an environment of its own"
+    need_unpacked prometheus prometheus "tests let it scrape netmon"
+}
+
+group_bench() {
+    need_program tcpdump tcpdump "it is measured against"
+    need_program python3 python3 "the bench is written in it"
+    need time "it takes the peak memory of what is measured"
+    need_unpacked nfpcapd nfdump "it is measured against"
+    need_unpacked softflowd softflowd "it is measured against"
+}
+
+elsewhere() {
+    case $(uname -s) in
+    Darwin) say "on macOS libpcap and a C compiler come with the Xcode command line tools (\`xcode-select --install\`); tests that need Linux are skipped" ;;
+    *) say "no apt here: install the libpcap headers, a C compiler, and for the tests iproute2, ping, curl, python3 with venv, prometheus and promtool" ;;
+    esac
+}
+
+[ $# -gt 0 ] || set -- build
+check_cargo
+if ! command -v apt-get >/dev/null; then
+    elsewhere
+    exit 0
+fi
+tests=
+for group in "$@"; do
+    case $group in
+    build | bench) "group_$group" ;;
+    test)
+        group_test
+        tests=yes
+        ;;
+    *) die "no group '$group': build, test or bench" ;;
+    esac
+done
+install_packages
+unpack_packages
+[ -z "$tests" ] || make_python_environment
