@@ -30,6 +30,7 @@ pub fn frame(linktype: Linktype, bytes: &[u8]) -> Frame<'_> {
         caplen: len,
         wire_len: len,
         direction: None,
+        gso_size: 0,
     };
     Frame { meta, bytes }
 }

@@ -146,6 +146,9 @@ pub struct PacketMeta {
     pub wire_len: u32,
     /// Direction by packet type (kernel, pcapng flags) where the source knows it.
     pub direction: Option<Direction>,
+    /// Payload bytes of each segment of a super-frame, which segmentation offload shows as one frame; 0 where it is
+    /// none or the source does not say (savefiles, libpcap).
+    pub gso_size: u16,
 }
 
 /// One captured frame, borrowed from the block or ring it was read into.
@@ -516,6 +519,8 @@ pub struct ParsedPacket {
     pub interface: InterfaceId,
     /// The type behind the tags.
     pub ethertype: Ethertype,
+    /// As [`PacketMeta::gso_size`].
+    pub gso_size: u16,
     /// Network layer.
     pub network: Network,
     /// IP protocol number behind the extension headers; 0 without IP.

@@ -44,6 +44,7 @@ fn unread(frame: &Frame<'_>) -> ParsedPacket {
         wire_len: meta.wire_len,
         caplen: meta.caplen,
         interface: meta.interface,
+        gso_size: meta.gso_size,
         source: Address([0; 16]),
         destination: Address([0; 16]),
         vlan: VlanStack::default(),

@@ -23,12 +23,10 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct StatsAggregator {
     config: Config,
-    /// The series of each interface id; `None` is `other`.
-    names: Vec<Option<Arc<str>>>,
+    /// Where each interface id is counted.
+    places: Vec<Place>,
     /// In the order of names.
     series: BTreeMap<Arc<str>, Series>,
-    /// Series that were given a name by [`StatsAggregator::add_interface`].
-    named: usize,
     talkers: TalkerWindows,
     flow_duration: [Buckets; 2],
     flow_size: [Buckets; 2],
@@ -40,6 +38,18 @@ pub struct StatsAggregator {
     since: Tick,
     /// Of each window, whether it was full in the last picture.
     full: Vec<bool>,
+}
+
+/// Where an interface is counted.
+#[derive(Clone, Debug, Default)]
+enum Place {
+    /// In the series of this name.
+    Series(Arc<str>),
+    /// In `other`.
+    #[default]
+    Other,
+    /// Nowhere: it was removed, and what its shard still reports goes the way of its series.
+    Removed,
 }
 
 /// Name of the series of interfaces beyond the cap.
@@ -54,9 +64,8 @@ impl StatsAggregator {
     pub fn new(config: Config) -> Self {
         let blank = Tally::new(&config);
         Self {
-            names: Vec::new(),
+            places: Vec::new(),
             series: BTreeMap::new(),
-            named: 0,
             talkers: TalkerWindows::new(&config.windows, config.talkers),
             flow_duration: blank.flow_duration,
             flow_size: blank.flow_size,
@@ -70,30 +79,109 @@ impl StatsAggregator {
         }
     }
 
-    /// Makes an interface known before its first packets are folded; ids are given in order from 0. The same name
-    /// twice is one interface. Names beyond the cap, and ids from [`Tally::MAX_INTERFACES`] on, are counted together
-    /// as `other`.
+    /// Makes an interface known before its first packets are folded. The same name twice is one interface. A series that
+    /// its last id left for another name stays, as that of an interface that is gone.
+    ///
+    /// Names beyond the cap, and ids from [`Tally::MAX_INTERFACES`] on, are counted together as `other`; but at the cap
+    /// a series of an interface that is gone makes room first.
     pub fn add_interface(&mut self, id: InterfaceId, name: &str) {
-        let index = usize::from(id.0);
-        if index >= Tally::MAX_INTERFACES {
+        let (index, old) = (usize::from(id.0), self.series_of(id));
+        if index >= Tally::MAX_INTERFACES || old.as_ref().is_some_and(|old| **old == *name) {
             return;
         }
-        if index >= self.names.len() {
-            self.names.resize(index + 1, None);
+        if index >= self.places.len() {
+            self.places.resize(index + 1, Place::default());
         }
+        self.places[index] = Place::Other;
+        let left = old.filter(|old| self.ids_of(old) == 0).and_then(|old| self.series.get_mut(&old));
+        let open_flows = left.map(Series::gone);
         if let Some((known, _)) = self.series.get_key_value(name) {
-            self.names[index] = Some(Arc::clone(known));
-        } else if self.named < self.config.max_interfaces {
-            let name: Arc<str> = name.into();
-            self.series_named(&name);
-            self.names[index] = Some(name);
-            self.named += 1;
+            self.places[index] = Place::Series(Arc::clone(known));
+        } else if self.has_room() {
+            self.places[index] = Place::Series(name.into());
+            self.series_at(index);
+        }
+        if let Some(flows) = open_flows
+            && let Some(series) = self.series_at(index)
+        {
+            series.add_flows(&flows);
         }
     }
 
-    fn series_named(&mut self, name: &Arc<str>) -> &mut Series {
+    /// Goes on under another name: totals and windows stay with the interface, the order of series follows the names.
+    ///
+    /// Where the new name already has a series the id joins that one, and where another id shares the old name it leaves
+    /// alone, both as [`StatsAggregator::add_interface`] does it. An interface counted as `other` gets a series if there
+    /// is room.
+    pub fn rename_interface(&mut self, id: InterfaceId, new_name: &str) {
+        let Some(old) = self.series_of(id).filter(|old| **old != *new_name) else {
+            return self.add_interface(id, new_name);
+        };
+        let is_its_own = self.ids_of(&old) == 1 && *old != *OTHER && !self.series.contains_key(new_name);
+        let Some(mut series) = is_its_own.then(|| self.series.remove(&old)).flatten() else {
+            return self.add_interface(id, new_name);
+        };
+        let name: Arc<str> = new_name.into();
+        series.rename(Arc::clone(&name));
+        self.series.insert(Arc::clone(&name), series);
+        self.places[usize::from(id.0)] = Place::Series(name);
+    }
+
+    /// Forgets an interface: its series vanishes, unless another id shares it, and its room below the cap is free. What
+    /// is folded for the id from now on counts for no interface; the id may then be given to another one, once
+    /// everything that belongs to this one has been folded.
+    ///
+    /// Talkers, address classes and the histograms of ended flows are not by interface and keep what it moved.
+    pub fn remove_interface(&mut self, id: InterfaceId) {
+        let old = self.series_of(id);
+        if let Some(place) = self.places.get_mut(usize::from(id.0)) {
+            *place = Place::Removed;
+        }
+        if let Some(old) = old.filter(|old| **old != *OTHER && self.ids_of(old) == 0) {
+            self.forget(&old);
+        }
+    }
+
+    /// The name of the series that an id is counted in.
+    fn series_of(&self, id: InterfaceId) -> Option<Arc<str>> {
+        match self.places.get(usize::from(id.0)) {
+            Some(Place::Series(name)) => Some(Arc::clone(name)),
+            _ => None,
+        }
+    }
+
+    /// How many ids are counted in the series of this name.
+    fn ids_of(&self, name: &str) -> usize {
+        self.places.iter().filter(|place| matches!(place, Place::Series(of) if **of == *name)).count()
+    }
+
+    /// Whether one more name may have a series; at the cap the first one that no id has makes room.
+    fn has_room(&mut self) -> bool {
+        let named = self.series.keys().filter(|name| ***name != *OTHER);
+        if named.clone().count() < self.config.max_interfaces {
+            return true;
+        }
+        let Some(unused) = named.clone().find(|name| self.ids_of(name) == 0).cloned() else { return false };
+        self.forget(&unused);
+        true
+    }
+
+    /// Drops a series; what it added to a counter of netmon itself stays.
+    fn forget(&mut self, name: &str) {
+        if let Some(series) = self.series.remove(name) {
+            self.own.label_overflow[VLAN] += series.vlan_overflow();
+        }
+    }
+
+    /// The series that the id of this index is counted in, made if it is the first time; `None` once it was removed.
+    fn series_at(&mut self, index: usize) -> Option<&mut Series> {
+        let name = match self.places.get(index) {
+            Some(Place::Series(name)) => Arc::clone(name),
+            Some(Place::Other) | None => OTHER.into(),
+            Some(Place::Removed) => return None,
+        };
         let (config, now) = (&self.config, self.now.unwrap_or_default());
-        self.series.entry(Arc::clone(name)).or_insert_with_key(|name| Series::new(Arc::clone(name), config, now))
+        Some(self.series.entry(name).or_insert_with_key(|name| Series::new(Arc::clone(name), config, now)))
     }
 
     /// Adds a shard's tally to `tick`; one that is before the newest tick counts there.
@@ -101,12 +189,13 @@ impl StatsAggregator {
         self.advance(tick);
         let now = self.now.unwrap_or(tick);
         for (index, interface) in tally.interfaces.iter().enumerate().filter(|(_, interface)| interface.touched) {
-            let name = self.names.get(index).cloned().flatten();
-            if name.is_none() {
+            if matches!(self.places.get(index), Some(Place::Other) | None) {
                 let [receive, transmit] = interface.counters.volume;
                 self.own.label_overflow[INTERFACE] += receive.packets + transmit.packets;
             }
-            self.series_named(&name.unwrap_or_else(|| OTHER.into())).fold(now, interface);
+            if let Some(series) = self.series_at(index) {
+                series.fold(now, interface);
+            }
         }
         self.talkers.fold(now, &tally.talkers);
         for class in 0..2 {
@@ -118,10 +207,8 @@ impl StatsAggregator {
         self.own.untracked.add(&tally.untracked);
         self.own.late_packets += tally.late_packets;
         for (shard, state) in &tally.tables {
-            match self.tables.iter_mut().find(|(of, _)| of == shard) {
-                Some((_, last)) => *last = *state,
-                None => self.tables.push((*shard, *state)),
-            }
+            self.tables.retain(|(of, _)| of != shard);
+            self.tables.extend((state.limit > 0).then_some((*shard, *state)));
         }
     }
 
@@ -154,12 +241,17 @@ impl StatsAggregator {
     }
 
     /// What the capture edge says of an interface. Kernel counters given about once a second make the coverage.
-    /// Interfaces that are counted as `other` have no capture state.
+    /// Interfaces that are counted as `other` have no capture state. Of the gaps only the newest [`Capture::MAX_GAPS`]
+    /// are kept.
     pub fn capture(&mut self, id: InterfaceId, capture: Capture) {
-        let name = self.names.get(usize::from(id.0)).and_then(Option::as_ref);
-        if let Some(series) = name.and_then(|name| self.series.get_mut(name)) {
+        if let Some(series) = self.series_of(id).and_then(|name| self.series.get_mut(&name)) {
             series.capture(second(self.now.unwrap_or_default()), capture);
         }
+    }
+
+    /// Another configuration holds from now on.
+    pub fn set_generation(&mut self, generation: u64) {
+        self.own.config_generation = generation;
     }
 
     /// The picture now. Costs a few microseconds for each interface that changed since the last one.
@@ -192,7 +284,7 @@ impl StatsAggregator {
         own.flow_table_entries = self.tables.iter().map(|(_, table)| table.entries).sum();
         own.flow_table_limit = self.tables.iter().map(|(_, table)| table.limit).sum();
         own.flow_probe_length_max = self.tables.iter().map(|(_, table)| table.probe_length_max).max().unwrap_or(0);
-        own.label_overflow[VLAN] = self.series.values().map(Series::vlan_overflow).sum();
+        own.label_overflow[VLAN] += self.series.values().map(Series::vlan_overflow).sum::<u64>();
         own.label_overflow[TALKER] = self.talkers.purged();
         own
     }

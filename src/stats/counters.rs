@@ -184,8 +184,13 @@ pub struct Counters {
     /// Captured bytes (at most the snapshot length for each frame).
     pub captured_bytes: u64,
     /// Header bytes that the interface moved and the capture did not see, because segmentation offload shows several
-    /// TCP segments as one frame: an estimate for frames above 1522 bytes, as if each segment filled 1500 bytes of IP.
+    /// segments as one frame. Where the capture does not tell the segment size it is an estimate for TCP frames above
+    /// 1522 bytes, as if each segment filled 1500 bytes of IP.
     pub offloaded_header_bytes: u64,
+    /// Frames that stand for several segments.
+    pub superframes: u64,
+    /// The segments they stand for, found or estimated as above.
+    pub superframe_segments: u64,
     /// Frames to the broadcast address.
     pub broadcast_packets: u64,
     /// Frames to a group address.
@@ -219,6 +224,8 @@ integers!(Counters {
     protocols,
     captured_bytes,
     offloaded_header_bytes,
+    superframes,
+    superframe_segments,
     broadcast_packets,
     multicast_packets,
     vlan_packets,

@@ -28,7 +28,7 @@ impl Coverage {
 
     /// Takes the counts of `second`. A filter, missing kernel counters and counters that went back start anew.
     pub(super) fn sample(&mut self, second: u64, capture: &Capture, seen_bytes: u64) {
-        let Some(kernel) = capture.kernel.filter(|_| !capture.filtered) else {
+        let Some(kernel) = capture.kernel.filter(|_| !capture.filtered()) else {
             return self.samples.clear();
         };
         let [receive, transmit] = kernel.bytes;
@@ -98,10 +98,31 @@ mod tests {
     #[test]
     fn a_filter_or_a_counter_that_goes_back_starts_anew() {
         let until = |last| (0..=20).map(|second| (second, capture(second * 500), 0)).chain([last]);
-        let filtered = Capture { filtered: true, ..capture(20_000) };
+        let filtered = Capture { filter: Some("tcp".into()), ..capture(20_000) };
         assert_eq!(sampled(until((21, filtered, 0))).ratios(), []);
         assert_eq!(sampled(until((21, Capture::default(), 0))).ratios(), []);
         assert_eq!(sampled(until((21, capture(3), 0))).ratios(), []);
+    }
+
+    #[test]
+    fn while_the_capture_is_down_the_kernel_goes_on_counting_and_the_ratio_falls() {
+        // Blind from second 10 to 14: five of the last ten seconds' bytes were seen.
+        let seen = |second: u64| second.min(10) + second.saturating_sub(15);
+        let point = |second: u64| Capture { up: !(10..15).contains(&second), ..capture(second * 500) };
+        let until = |last| sampled((0..=last).map(|second| (second, point(second), seen(second) * 1000)));
+        assert_eq!(until(10).ratios(), [(Duration::from_secs(10), 1.0)]);
+        assert_eq!(until(15).ratios(), [(Duration::from_secs(10), 0.5)]);
+        assert_eq!(until(25).ratios(), [(Duration::from_secs(10), 1.0)]);
+    }
+
+    #[test]
+    fn an_interface_that_was_made_anew_has_no_ratio_until_its_own_counters_reach_back() {
+        let before = (0..=20).map(|second| (second, capture(second * 500), second * 1000));
+        let gone = (21..=22).map(|second| (second, Capture::default(), 20_000));
+        let after = |last| (23..=last).map(|second| (second, capture((second - 22) * 500), (second - 2) * 1000));
+        let until = |last| sampled(before.clone().chain(gone.clone()).chain(after(last)));
+        assert_eq!(until(32).ratios(), []);
+        assert_eq!(until(33).ratios(), [(Duration::from_secs(10), 1.0)]);
     }
 
     #[test]

@@ -90,10 +90,11 @@ impl InterfaceTally {
         match packet.header {
             Header::Tcp(segment) if packet.attribution == Attribution::Ports => {
                 counters.tcp.count_segment(direction, &segment);
-                if packet.wire_len > LONGEST_PLAIN_FRAME {
-                    counters.offloaded_header_bytes += offloaded_header_bytes(packet);
+                if packet.wire_len > LONGEST_PLAIN_FRAME || packet.gso_size != 0 {
+                    counters.count_superframe(packet);
                 }
             }
+            Header::Ports if packet.gso_size != 0 => counters.count_superframe(packet),
             Header::Icmp(message) => counters.icmp[ip_index(packet.network)][message as usize] += 1,
             _ => {}
         }
@@ -273,16 +274,30 @@ fn ip_index(network: Network) -> usize {
     usize::from(network == Network::Ipv6)
 }
 
-/// Frames above this are what segmentation offload made of several.
+/// TCP frames above this are what segmentation offload made of several, where the capture does not say.
 const LONGEST_PLAIN_FRAME: u32 = 1522;
 
-/// Estimate for a frame that segmentation offload made of several TCP segments: the headers of all but the first.
-#[inline(never)]
-fn offloaded_header_bytes(packet: &ParsedPacket) -> u64 {
+impl Counters {
+    /// Counts a frame that stands for several segments, and the headers of all but the first.
+    #[inline(never)]
+    fn count_superframe(&mut self, packet: &ParsedPacket) {
+        let segments = packet.payload_len.div_ceil(segment_bytes(packet));
+        if segments > 1 {
+            self.superframes += 1;
+            self.superframe_segments += u64::from(segments);
+            let header_bytes = packet.wire_len.saturating_sub(packet.payload_len);
+            self.offloaded_header_bytes += u64::from(segments - 1) * u64::from(header_bytes);
+        }
+    }
+}
+
+/// Payload of each segment of a super-frame: as the capture says, else as if each filled 1500 bytes of IP.
+fn segment_bytes(packet: &ParsedPacket) -> u32 {
     const MTU: u32 = 1500;
-    let segment = MTU.saturating_sub(packet.ip_octets.saturating_sub(packet.payload_len)).max(1);
-    let further = packet.payload_len.div_ceil(segment).saturating_sub(1);
-    u64::from(further) * u64::from(packet.wire_len.saturating_sub(packet.payload_len))
+    if packet.gso_size != 0 {
+        return packet.gso_size.into();
+    }
+    MTU.saturating_sub(packet.ip_octets.saturating_sub(packet.payload_len)).max(1)
 }
 
 /// Adds a gauge state by state.

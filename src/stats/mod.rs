@@ -27,7 +27,7 @@ pub use aggregator::StatsAggregator;
 pub use counters::{CONVERSATIONS, Counters, DropStage, TCP_FLAGS, TcpCounters, Volume, conversation};
 pub use histogram::{Buckets, Exemplar};
 pub use snapshot::{
-    CAPPED_LABELS, Capture, InterfaceSnapshot, KernelCounters, OwnCounters, Peak, Quantiles, Snapshot, Talker,
+    CAPPED_LABELS, Capture, Gap, InterfaceSnapshot, KernelCounters, OwnCounters, Peak, Quantiles, Snapshot, Talker,
     TalkerKey, TalkerTable, WindowSnapshot,
 };
 pub use talkers::TalkerSketches;

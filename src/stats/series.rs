@@ -121,12 +121,35 @@ impl Series {
     }
 
     /// Takes what the capture edge says during `second`.
-    pub(super) fn capture(&mut self, second: u64, capture: Capture) {
+    pub(super) fn capture(&mut self, second: u64, mut capture: Capture) {
         let totals = self.windows.totals();
         let [receive, transmit] = totals.volume;
-        let seen_bytes = receive.bytes + transmit.bytes + totals.offloaded_header_bytes;
+        // A device that is only software counts a super-frame as the one frame that it is.
+        let header_bytes = if capture.software { 0 } else { totals.offloaded_header_bytes };
+        let seen_bytes = receive.bytes + transmit.bytes + header_bytes;
         self.coverage.sample(second, &capture, seen_bytes);
+        capture.gaps.drain(..capture.gaps.len().saturating_sub(Capture::MAX_GAPS));
         self.capture = capture;
+        self.picture = None;
+    }
+
+    /// Goes on under another name.
+    pub(super) fn rename(&mut self, name: Arc<str>) {
+        self.name = name;
+        self.picture = None;
+    }
+
+    /// Nobody captures it any more; returns its open flows, which end where its packets are counted now.
+    pub(super) fn gone(&mut self) -> FlowGauge<i64> {
+        self.capture = std::mem::take(&mut self.capture).gone();
+        self.coverage.restart();
+        self.picture = None;
+        std::mem::take(&mut self.flows)
+    }
+
+    /// Takes over open flows.
+    pub(super) fn add_flows(&mut self, flows: &FlowGauge<i64>) {
+        add_gauge(&mut self.flows, flows);
         self.picture = None;
     }
 

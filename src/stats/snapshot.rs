@@ -46,6 +46,8 @@ pub struct OwnCounters {
     pub flow_probe_length_max: u64,
     /// Late frames.
     pub late_packets: u64,
+    /// Number of the configuration that the capture states of this picture are of; 0 where nobody counts them (replay).
+    pub config_generation: u64,
     /// Time steps, forward and backward.
     pub time_steps: [u64; 2],
     /// What went to `other` because a cap was reached, by [`CAPPED_LABELS`]: frames for `interface` and `vlan`, keys for
@@ -101,21 +103,71 @@ pub struct Capture {
     pub linktype: Option<Linktype>,
     /// Times it was opened again.
     pub restarts: u64,
-    /// A filter is set.
-    pub filtered: bool,
+    /// The capture filter in force; `None`: every frame is captured.
+    pub filter: Option<String>,
+    /// Capture buffers that share the interface's frames (one for each member of a fan-out group); 0 while it is down.
+    pub rings: u32,
+    /// Times a ring was full and the kernel stopped filling it; `None` where the backend cannot tell.
+    pub ring_freezes: Option<u64>,
+    /// The newest intervals in which nothing was captured, oldest first, at most [`Capture::MAX_GAPS`].
+    pub gaps: Vec<Gap>,
+    /// Gaps since the start, those no longer listed included.
+    pub gaps_total: u64,
+    /// Other monitored interfaces on which the same packets are seen (master of a bond or bridge and its ports, a VLAN
+    /// and its parent). Each interface's own numbers are right; sums over them count such packets twice.
+    pub overlaps: Vec<String>,
     /// The loopback, where the kernel counts each packet once in each direction and the capture once.
     pub loopback: bool,
+    /// No hardware cuts super-frames into segments here (veth, bridge, loopback): the kernel counts them as they are.
+    pub software: bool,
     /// Largest (time handled − capture time) in the last tick.
     pub lag: Option<Duration>,
     /// Operational state of the link.
     pub link_up: Option<bool>,
     /// Link speed in bytes per second.
     pub speed: Option<u64>,
+    /// The largest network-layer packet the link takes, in bytes.
+    pub mtu: Option<u32>,
     /// The kernel's own counters.
     pub kernel: Option<KernelCounters>,
     /// Captured bytes / kernel bytes per configured window above 1 s; a window is absent while a filter is set, without
-    /// kernel counters that reach back over it, and when the kernel counted nothing. Filled in by the aggregator.
+    /// kernel counters that reach back over it, and when the kernel counted nothing. While the capture is down and the
+    /// interface is not, the kernel goes on counting and the ratio falls. Filled in by the aggregator.
     pub coverage: Vec<(Duration, f64)>,
+}
+
+impl Capture {
+    /// Gaps that are listed.
+    pub const MAX_GAPS: usize = 16;
+
+    /// Whether a filter is in force, so that the kernel's counters and ours are of different frames.
+    pub const fn filtered(&self) -> bool {
+        self.filter.is_some()
+    }
+
+    /// What is left to say when the interface is gone: what was counted, and no state.
+    #[must_use]
+    pub(super) fn gone(self) -> Self {
+        Self {
+            backend: self.backend,
+            restarts: self.restarts,
+            ring_freezes: self.ring_freezes,
+            gaps: self.gaps,
+            gaps_total: self.gaps_total,
+            ..Self::default()
+        }
+    }
+}
+
+/// An interval in which an interface was not captured, by the wall clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// Its beginning.
+    pub from: Timestamp,
+    /// Its end; `None` while it lasts.
+    pub to: Option<Timestamp>,
+    /// Why, in a few words.
+    pub reason: &'static str,
 }
 
 /// 64-bit interface counters of the kernel; arrays by direction.
@@ -129,6 +181,9 @@ pub struct KernelCounters {
     pub dropped: [u64; 2],
     /// Errors.
     pub errors: [u64; 2],
+    /// Frames that arrived and that the device could not hand over (missed and FIFO errors): a capture never saw them.
+    /// What is in `dropped` it mostly did see.
+    pub missed: u64,
 }
 
 /// One window of one interface: (T−W, T].

@@ -36,7 +36,7 @@ pub struct Tally {
 pub struct TableState {
     /// Records in it.
     pub entries: u64,
-    /// The most it holds.
+    /// The most it holds; 0: it is no more.
     pub limit: u64,
     /// Longest index probe so far.
     pub probe_length_max: u64,
@@ -104,7 +104,8 @@ impl Tally {
         self.late_packets += packets;
     }
 
-    /// Says how full the flow table of shard `shard` is now; the last word of each shard counts.
+    /// Says how full the flow table of shard `shard` is now; the last word of each shard counts. A limit of 0 says that
+    /// the table is no more.
     pub fn table(&mut self, shard: usize, state: TableState) {
         match self.tables.iter_mut().find(|(of, _)| *of == shard) {
             Some((_, last)) => *last = state,

@@ -110,7 +110,7 @@ fn assert_consistent(frame: &Frame<'_>, packet: &ParsedPacket) {
 
 #[test]
 fn a_packet_fits_into_two_cache_lines() {
-    assert!(size_of::<ParsedPacket>() <= 128, "{}", size_of::<ParsedPacket>());
+    assert!(size_of::<ParsedPacket>() <= 104, "{}", size_of::<ParsedPacket>());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The numbers against a recomputation from the list of everything that happened.
 
+mod interfaces;
 mod packets;
 mod properties;
 
@@ -243,5 +244,27 @@ fn super_frames_count_the_headers_that_the_capture_did_not_see() {
     let config = Config::default();
     let mut aggregator = aggregator(&config, &["eth0"]);
     aggregator.fold(Tick(1), &tally_of(&config, &[packet, frame(0, 1514)]));
-    assert_eq!(aggregator.snapshot().interfaces[0].totals.offloaded_header_bytes, 3 * 66);
+    let totals = aggregator.snapshot().interfaces[0].totals;
+    assert_eq!((totals.superframes, totals.superframe_segments, totals.offloaded_header_bytes), (1, 4, 3 * 66));
+    // The capture tells the segment size: the same frame is six segments, and one of an ordinary length is two.
+    packet.gso_size = 1000;
+    let mut datagrams = ParsedPacket { header: crate::packet::Header::Ports, payload_len: 1001, ..packet };
+    datagrams.wire_len = 1001 + 42;
+    aggregator.fold(Tick(2), &tally_of(&config, &[packet, datagrams]));
+    let totals = aggregator.snapshot().interfaces[0].totals;
+    assert_eq!((totals.superframes, totals.superframe_segments), (3, 12));
+    assert_eq!(totals.offloaded_header_bytes, 3 * 66 + 5 * 66 + 42);
+}
+
+#[test]
+fn a_frame_of_one_segment_is_no_super_frame_however_long() {
+    let mut packet = frame(0, 9014);
+    packet.attribution = crate::packet::Attribution::Ports;
+    packet.header = crate::packet::Header::Tcp(crate::packet::TcpSegment::default());
+    (packet.ip_octets, packet.payload_len, packet.gso_size) = (9000, 8948, 8948);
+    let config = Config::default();
+    let mut aggregator = aggregator(&config, &["eth0"]);
+    aggregator.fold(Tick(1), &tally_of(&config, &[packet]));
+    let totals = aggregator.snapshot().interfaces[0].totals;
+    assert_eq!((totals.superframes, totals.superframe_segments, totals.offloaded_header_bytes), (0, 0, 0));
 }
