@@ -118,6 +118,13 @@ impl Index {
         self.len -= 1;
     }
 
+    /// All slots with their places, from a place on, going round.
+    pub(super) fn slots_from(&self, place: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let mask = self.mask();
+        let places = (0..self.entries.len()).map(move |step| (place as usize).wrapping_add(step) & mask);
+        places.map(|place| (place as u32, self.entries[place].slot)).filter(|(_, slot)| *slot != NONE)
+    }
+
     /// Slots held.
     pub(super) fn len(&self) -> usize {
         self.len

@@ -35,7 +35,7 @@ impl Rules {
         };
         let timeouts = &config.timeouts;
         Self {
-            cap: (config.max / PARTITIONS).clamp(1, MOST_RECORDS),
+            cap: share(config.max),
             opening: ticks(timeouts.tcp_opening),
             established: ticks(timeouts.tcp_established),
             closing: ticks(timeouts.tcp_closing),
@@ -83,6 +83,11 @@ impl Rules {
             },
         }
     }
+}
+
+/// A partition's share of a limit.
+pub(super) fn share(max: usize) -> usize {
+    (max / PARTITIONS).clamp(1, MOST_RECORDS)
 }
 
 /// The most records of one partition: slots are numbered in 31 bits.

@@ -79,6 +79,16 @@ impl Table {
         }
     }
 
+    /// Forgets what is not kept under new rules, so that nothing old is found if it is kept again.
+    pub(super) fn follow(&mut self, rules: &Rules) {
+        if rules.active.is_none() {
+            self.opened = Vec::new();
+        }
+        if !rules.continuous_rtt {
+            self.round_trips = Vec::new();
+        }
+    }
+
     /// Asks for the place of the index that a hash is looked up at.
     #[inline]
     pub(super) fn prefetch_index(&self, hash: u64) {
@@ -162,7 +172,7 @@ impl Table {
         listener: &mut impl Listener,
     ) {
         if self.len() >= rules.cap {
-            self.evict(rules, tick, listener);
+            self.make_room(rules, tick, listener);
         }
         let record = Record::new(rules, tick, prepared, packet);
         let state = record.state;
@@ -196,7 +206,8 @@ impl Table {
             (self.records.len() - 1) as u32
         };
         if rules.active.is_some() {
-            self.opened.resize(self.records.len(), 0);
+            // Records of before an active timeout was set count from now on.
+            self.opened.resize(self.records.len(), tick);
             self.opened[slot as usize] = tick;
         }
         if rules.continuous_rtt {

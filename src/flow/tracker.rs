@@ -4,7 +4,7 @@ use super::expiry::Wheel;
 use super::hash::{self, HashKey};
 use super::key::FlowKey;
 use super::record::FlowDelta;
-use super::rules::Rules;
+use super::rules::{self, Rules};
 use super::table::{Prepared, Table};
 use super::{Config, Event, FlowRecord, Listener, Untracked};
 use crate::packet::{Attribution, ParsedPacket};
@@ -17,7 +17,7 @@ use std::ops::Range;
 /// packet clock; inside, ticks are counted from the first one and steps of the clock are taken out, so that a step
 /// ends no flow.
 ///
-/// Bounds: at most `Config::max / 64` records in each partition, 160 bytes each and 8 to 22 bytes of index; a full
+/// Bounds: at most `Config::max / 64` records in each partition (or what [`ConnectionTracker::set_max`] says later), 160 bytes each and 8 to 22 bytes of index; a full
 /// partition evicts, counted by victim. Amortised O(1) for each packet.
 ///
 /// ```
@@ -141,6 +141,31 @@ impl ConnectionTracker {
     pub fn step(&mut self, step: Step) {
         let ticks = |at| Tick::of(at).0.cast_signed();
         self.stepped += ticks(step.to) - ticks(step.from);
+    }
+
+    /// Changes the cap: each partition holds a 64th of `max`, one record at least. For live capture, whose interfaces
+    /// share one limit; a replay that did this would depend on when.
+    ///
+    /// Nothing ends at once: a partition above its cap evicts a few records for each one it makes, counted by victim as
+    /// always, until it is below; silence brings it down by timeouts alone. Memory that was in use stays in use.
+    ///
+    /// A partition that outgrows the cap it was made with copies its records to a larger place, once for each doubling.
+    /// A tracker that is made with the largest `max` it may get never does: that memory is reserved, not touched.
+    pub fn set_max(&mut self, max: usize) {
+        self.rules.cap = rules::share(max);
+    }
+
+    /// Takes the timeouts, the reorder limit and whether round trips are measured from `config`; its `max` stays with
+    /// [`ConnectionTracker::set_max`].
+    ///
+    /// Records of before are looked at no later than their old deadline, and live on or end by the new timeouts then:
+    /// a longer timeout holds at once, a shorter one at the latest after the old one. A new active timeout counts from
+    /// the first flow made after it for those that were there.
+    pub fn set_rules(&mut self, config: &Config) {
+        let cap = self.rules.cap;
+        self.rules = Rules::new(config);
+        self.rules.cap = cap;
+        self.tables.iter_mut().for_each(|table| table.follow(&self.rules));
     }
 
     /// Ends every record: with its own reason where its history gives one, else with `shutdown`.

@@ -19,22 +19,49 @@ const BEHIND: u64 = 3;
 #[derive(Debug)]
 enum News {
     Interface(InterfaceId, String),
+    Renamed(InterfaceId, String),
+    Removed(InterfaceId),
     Capture(InterfaceId, Box<Capture>),
+    Reloaded(u64, Vec<(InterfaceId, Capture)>),
+    Shard(ReportReceiver),
 }
 
 /// Tells the collector about capture points. Bounded by their number and one report a second for each.
 #[derive(Clone, Debug)]
 pub struct Publisher {
     news: Sender<News>,
-    backend: &'static str,
+    /// What captures, where nobody reports more of it (replay).
+    backend: Option<&'static str>,
 }
 
 impl Publisher {
     /// A capture point, before its first frame is dealt, or what was learned of it.
     pub fn interface(&self, info: &InterfaceInfo) {
         drop(self.news.send(News::Interface(info.id, info.name.clone())));
-        let linktype = info.linktypes.first().copied();
-        self.capture(info.id, Capture { up: true, backend: self.backend, linktype, ..Capture::default() });
+        if let Some(backend) = self.backend {
+            let linktype = info.linktypes.first().copied();
+            self.capture(info.id, Capture { up: true, backend, linktype, ..Capture::default() });
+        }
+    }
+
+    /// A capture point goes on under another name.
+    pub fn renamed(&self, id: InterfaceId, name: &str) {
+        drop(self.news.send(News::Renamed(id, name.into())));
+    }
+
+    /// A capture point is no more, and its shards have ended. Its id may come again after [`ID_REST`].
+    pub fn removed(&self, id: InterfaceId) {
+        drop(self.news.send(News::Removed(id)));
+    }
+
+    /// Another configuration holds from now on, with these states; one picture shows both or neither.
+    pub fn reloaded(&self, generation: u64, captures: Vec<(InterfaceId, Capture)>) {
+        drop(self.news.send(News::Reloaded(generation, captures)));
+    }
+
+    /// A shard that begins while others run.
+    pub fn shard(&self, reports: ReportReceiver) {
+        drop(self.news.send(News::Shard(reports)));
     }
 
     /// The state of a capture point.
@@ -43,26 +70,31 @@ impl Publisher {
     }
 }
 
+/// How long the id of a removed capture point must rest: its last reports have been folded by then.
+pub const ID_REST: Duration = Duration::from_secs(2);
+
 /// Owns the aggregator.
 #[derive(Debug)]
 pub struct Collector {
     aggregator: StatsAggregator,
     shards: Vec<ReportReceiver>,
+    /// Capture points that were removed, and the last tick that may still have reports of them.
+    removed: Vec<(InterfaceId, Tick)>,
     news: Receiver<News>,
     published: Option<Arc<ArcSwap<Snapshot>>>,
 }
 
 impl Collector {
-    /// A collector of these shards' reports. `published` is where readers look, `None` when nobody does; `backend`
-    /// is what captures.
+    /// A collector of these shards' reports, and of those that the publisher is given later (live only). `published` is
+    /// where readers look, `None` when nobody does; `backend` is what captures, where nobody reports more of it.
     pub fn new(
         aggregator: StatsAggregator,
         shards: Vec<ReportReceiver>,
         published: Option<Arc<ArcSwap<Snapshot>>>,
-        backend: &'static str,
+        backend: Option<&'static str>,
     ) -> (Self, Publisher) {
         let (news_in, news) = unbounded();
-        (Self { aggregator, shards, news, published }, Publisher { news: news_in, backend })
+        (Self { aggregator, shards, removed: Vec::new(), news, published }, Publisher { news: news_in, backend })
     }
 
     /// Replay: folds the shards' reports in lockstep until all have ended, and returns the last picture.
@@ -78,7 +110,7 @@ impl Collector {
                     *head = shard.reports.recv().ok();
                 }
             }
-            self.take_news();
+            self.take_news(Tick::default());
             if let Some(tick) = least_tick(&heads) {
                 self.fold_heads(&mut heads, tick);
                 self.publish_at_most_every(Duration::from_millis(100), &mut last_published);
@@ -89,7 +121,7 @@ impl Collector {
                 break;
             }
         }
-        self.take_news();
+        self.take_news(Tick::default());
         self.publish()
     }
 
@@ -107,7 +139,7 @@ impl Collector {
     }
 
     /// Live: every 100 ms folds what has come, moves the windows with the wall clock and publishes; ends when all
-    /// shards have.
+    /// shards have ended and no publisher is left to announce another.
     ///
     /// Windows end 300 ms before now, so that frames which waited in the kernel's buffer are counted in their
     /// own tick. `wall` reads the wall clock; `round` is given each new picture, so that a stalled collector shows.
@@ -116,16 +148,17 @@ impl Collector {
         let mut pending = Vec::new();
         let mut ended = false;
         while !ended {
-            self.take_news();
             let now = wall();
+            let is_alone = !self.take_news(Tick::of(now));
             if let Advance::Stepped(step) = clock.advance(now) {
                 tracing::warn!(from = %step.from, to = %step.to, "the wall clock was set; windows start anew");
                 self.fold_pending(&mut pending, Tick(u64::MAX));
                 self.aggregator.step(step);
             }
-            ended = self.receive(&mut pending);
+            ended = self.receive(&mut pending) && is_alone;
             let complete = Tick(Tick::of(now).0.saturating_sub(BEHIND));
             self.fold_pending(&mut pending, if ended { Tick(u64::MAX) } else { complete });
+            self.forget(&pending, complete);
             self.aggregator.advance(complete);
             round(&self.publish());
             std::thread::sleep(Duration::from_nanos(Tick::NANOS - now.as_nanos() % Tick::NANOS));
@@ -134,38 +167,60 @@ impl Collector {
 
     /// Takes all reports that wait; whether all shards have ended.
     fn receive(&mut self, pending: &mut Vec<(Tick, usize, Box<Tally>)>) -> bool {
-        let mut ended = true;
-        for (index, shard) in self.shards.iter().enumerate() {
+        for shard in &mut self.shards {
             loop {
                 match shard.reports.try_recv() {
-                    Ok(Report::Tick(tick, tally)) => pending.push((tick, index, tally)),
+                    Ok(Report::Tick(tick, tally)) => pending.push((tick, shard.number, tally)),
                     // The collector watches the wall clock itself.
                     Ok(Report::Step(_)) => {}
                     Err(error) => {
-                        ended &= error.is_disconnected();
+                        shard.ended = error.is_disconnected();
                         break;
                     }
                 }
             }
         }
-        pending.sort_by_key(|(tick, index, _)| (*tick, *index));
-        ended
+        pending.sort_by_key(|(tick, number, _)| (*tick, *number));
+        self.shards.iter().all(|shard| shard.ended)
     }
 
     /// Folds the reports of ticks up to `complete`, in order; one that comes too late counts in the newest tick.
     fn fold_pending(&mut self, pending: &mut Vec<(Tick, usize, Box<Tally>)>, complete: Tick) {
         let count = pending.partition_point(|(tick, ..)| *tick <= complete);
-        for (tick, index, tally) in pending.drain(..count) {
+        for (tick, number, tally) in pending.drain(..count) {
             self.aggregator.fold(tick, &tally);
-            give_back(&self.shards[index], tally);
+            if let Some(shard) = self.shards.iter().find(|shard| shard.number == number) {
+                give_back(shard, tally);
+            }
         }
     }
 
-    fn take_news(&mut self) {
-        for news in self.news.try_iter() {
-            match news {
-                News::Interface(id, name) => self.aggregator.add_interface(id, &name),
-                News::Capture(id, capture) => self.aggregator.capture(id, *capture),
+    /// Lets go of shards that ended and of capture points that were removed, once nothing of them is left to fold.
+    fn forget(&mut self, pending: &[(Tick, usize, Box<Tally>)], complete: Tick) {
+        let aggregator = &mut self.aggregator;
+        self.shards.retain(|shard| !shard.ended || pending.iter().any(|(_, number, _)| *number == shard.number));
+        self.removed.retain(|(id, last)| {
+            if *last <= complete {
+                aggregator.remove_interface(*id);
+            }
+            *last > complete
+        });
+    }
+
+    /// Takes all news that wait; whether there is anybody left to send more.
+    fn take_news(&mut self, now: Tick) -> bool {
+        loop {
+            match self.news.try_recv() {
+                Ok(News::Interface(id, name)) => self.aggregator.add_interface(id, &name),
+                Ok(News::Renamed(id, name)) => self.aggregator.rename_interface(id, &name),
+                Ok(News::Removed(id)) => self.removed.push((id, now)),
+                Ok(News::Capture(id, capture)) => self.aggregator.capture(id, *capture),
+                Ok(News::Reloaded(generation, captures)) => {
+                    self.aggregator.set_generation(generation);
+                    captures.into_iter().for_each(|(id, capture)| self.aggregator.capture(id, capture));
+                }
+                Ok(News::Shard(reports)) => self.shards.push(reports),
+                Err(error) => return error.is_empty(),
             }
         }
     }

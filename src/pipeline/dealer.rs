@@ -5,7 +5,7 @@ use super::shard::{Order, Shards, owner};
 use super::{BATCH, LANE_BATCH};
 use crate::capture::{FrameSink, InterfaceInfo};
 use crate::flow::{FlowKey, HashKey};
-use crate::packet::{Frame, ParsedPacket, Perspective, parse_into};
+use crate::packet::{Frame, InterfaceId, ParsedPacket, Perspective, parse_into};
 use crate::time::{Advance, PacketClock, Tick, Timestamp};
 use ipnet::IpNet;
 use std::sync::Arc;
@@ -81,6 +81,14 @@ impl Dealer {
         match &mut self.shards {
             Shards::Inline(shard) => Some(shard),
             Shards::Threads(_) => None,
+        }
+    }
+
+    /// Other networks count as on this side, and an interface that was announced has these addresses of its own.
+    pub fn set_perspective(&mut self, interface: InterfaceId, local_networks: Vec<IpNet>, own: Perspective) {
+        self.local_networks = local_networks;
+        if let Some(perspective) = self.perspectives.get_mut(usize::from(interface.0)) {
+            *perspective = Perspective { local_networks: self.local_networks.clone(), ..own };
         }
     }
 

@@ -16,7 +16,7 @@ mod shard;
 #[cfg(test)]
 mod tests;
 
-pub use collector::{Collector, Publisher};
+pub use collector::{Collector, ID_REST, Publisher};
 pub use dealer::{Dealer, Pace};
 pub use flows::{Keep, Selection};
 pub use shard::{Mode, ReportReceiver, Shard, Shards, partitions};

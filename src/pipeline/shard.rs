@@ -31,6 +31,10 @@ pub(super) enum Report {
 /// The collector's end of a shard's queue.
 #[derive(Debug)]
 pub struct ReportReceiver {
+    /// The shard's.
+    pub(super) number: usize,
+    /// Whether the shard was found to have ended.
+    pub(super) ended: bool,
     pub(super) reports: Receiver<Report>,
     pub(super) spent: Sender<Box<Tally>>,
 }
@@ -42,9 +46,10 @@ pub struct Shard {
     counts: Counts,
     open: Option<Tick>,
     mode: Mode,
-    /// Where its partitions begin; names the shard's flow table in its tallies.
+    /// Names the shard's flow table in its tallies.
     number: usize,
     limit: u64,
+    partitions: usize,
     config: stats::Config,
     reports: Sender<Report>,
     spent: Receiver<Box<Tally>>,
@@ -72,7 +77,7 @@ impl Listener for Counts {
 }
 
 impl Shard {
-    /// A shard for `partitions`, and the queue that its tallies come out of.
+    /// A shard for `partitions`, and the queue that its tallies come out of. `number` is its own among all that run.
     pub fn new(
         number: usize,
         flows: flow::Config,
@@ -84,7 +89,8 @@ impl Shard {
     ) -> (Self, ReportReceiver) {
         let (reports, reports_out) = bounded(QUEUE);
         let (spent_in, spent) = bounded(QUEUE);
-        let limit = (flows.max / PARTITIONS * partitions.len()) as u64;
+        let count = partitions.len();
+        let limit = (flows.max / PARTITIONS * count) as u64;
         let shard = Self {
             tracker: ConnectionTracker::new(flows, hash, partitions),
             counts: Counts {
@@ -96,11 +102,12 @@ impl Shard {
             mode,
             number,
             limit,
+            partitions: count,
             config: stats.clone(),
             reports,
             spent,
         };
-        (shard, ReportReceiver { reports: reports_out, spent: spent_in })
+        (shard, ReportReceiver { number, ended: false, reports: reports_out, spent: spent_in })
     }
 
     /// Counts and tracks packets of the open tick, in order.
@@ -187,6 +194,13 @@ impl Shard {
         self.counts.tally.dropped(interface, stage, packets);
     }
 
+    /// Takes another cap and other timeouts (live); flows beyond the cap go as new ones come.
+    pub fn set_flows(&mut self, flows: &flow::Config) {
+        self.limit = (flows.max / PARTITIONS * self.partitions) as u64;
+        self.tracker.set_max(flows.max);
+        self.tracker.set_rules(flows);
+    }
+
     /// Ends every flow (live, at shutdown).
     pub fn shutdown(&mut self) {
         self.tracker.shutdown(&mut self.counts);
@@ -196,7 +210,11 @@ impl Shard {
     pub fn finish(mut self) -> Option<Selection> {
         if let Some(open) = self.open {
             self.take_talkers();
-            let last = self.take_tally();
+            let mut last = self.take_tally();
+            if self.mode == Mode::Live {
+                // Its table is no more.
+                last.table(self.number, TableState::default());
+            }
             drop(self.reports.send(Report::Tick(open, last)));
         }
         let mut ended = self.counts.ended.take();

@@ -48,7 +48,7 @@ fn play(sent: &[Sent], shards: usize) -> (Arc<Snapshot>, Vec<FlowRecord>) {
             Shard::new(n, flow::Config::default(), &config, HashKey::FIXED, partitions, Mode::Replay, Some(Keep::All))
         })
         .unzip();
-    let (collector, publisher) = Collector::new(StatsAggregator::new(config), receivers, None, "replay");
+    let (collector, publisher) = Collector::new(StatsAggregator::new(config), receivers, None, Some("replay"));
     let collector = std::thread::spawn(move || collector.replay());
     let mut dealer = Dealer::new(Shards::start(shards).unwrap(), HashKey::FIXED, publisher, Vec::new());
     dealer.interface(&InterfaceInfo {

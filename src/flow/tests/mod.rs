@@ -5,6 +5,7 @@ mod eviction;
 mod health;
 mod identity;
 mod lifecycle;
+mod limits;
 mod model;
 
 use super::{
