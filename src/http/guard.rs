@@ -31,7 +31,7 @@ const OPEN_PATHS: [&str; 3] = ["/metrics", "/healthz", "/readyz"];
 /// Refuses what must not be answered, answers the rest in time, and adds the headers of every answer.
 pub(super) async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
-    let mut response = match admit(&request, &shared.hosts) {
+    let mut response = match admit(&request, &shared.sources.hosts.now()) {
         Ok(()) => match tokio::time::timeout(ANSWER_DEADLINE, next.run(request)).await {
             Ok(response) => response,
             Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the answer took too long").into_response(),

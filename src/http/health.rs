@@ -35,6 +35,8 @@ struct Thread {
     limit: Duration,
     /// Milliseconds from the start to the last beat.
     last: AtomicU64,
+    /// How often it has beaten.
+    beats: AtomicU64,
     ended: AtomicBool,
 }
 
@@ -54,6 +56,29 @@ pub struct Heartbeat {
 /// Whether one part of the daemon is ready.
 #[derive(Clone, Debug)]
 pub struct Readiness(Arc<Part>);
+
+/// Looks whether every thread moves, from one look to the next: for a watchdog that is told so at intervals.
+///
+/// Unlike [`Health::is_live`] it knows no limits: how long a thread may be silent is the time between two looks, which has
+/// to be longer than a round of every loop. A quiet interface is no silence; its loop goes round all the same.
+///
+/// ```
+/// use netmon::http::Health;
+/// use std::time::Duration;
+///
+/// let health = Health::new();
+/// let heartbeat = health.thread("capture eth0", Duration::from_secs(5));
+/// let mut watch = health.watch();
+/// heartbeat.beat();
+/// assert!(watch.stuck().is_empty());
+/// assert_eq!(watch.stuck(), ["capture eth0"]);
+/// ```
+#[derive(Debug)]
+pub struct Watch {
+    health: Health,
+    /// The beats of each thread at the last look.
+    seen: Vec<(Arc<Thread>, u64)>,
+}
 
 /// What is wrong with one part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -78,8 +103,8 @@ impl Health {
 
     /// Watches a thread: it must beat at least every `limit`, counted from now.
     pub fn thread(&self, name: &str, limit: Duration) -> Heartbeat {
-        let last = AtomicU64::new(self.now());
-        let thread = Arc::new(Thread { name: name.into(), limit, last, ended: AtomicBool::new(false) });
+        let (last, beats, ended) = (AtomicU64::new(self.now()), AtomicU64::new(0), AtomicBool::new(false));
+        let thread = Arc::new(Thread { name: name.into(), limit, last, beats, ended });
         self.threads().push(Arc::clone(&thread));
         Heartbeat { health: self.clone(), thread }
     }
@@ -89,6 +114,12 @@ impl Health {
         let part = Arc::new(Part { name: name.into(), ready: AtomicBool::new(false) });
         self.0.parts.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&part));
         Readiness(part)
+    }
+
+    /// Looks at the threads from now on.
+    pub fn watch(&self) -> Watch {
+        let seen = self.threads().iter().map(|thread| (Arc::clone(thread), thread.beats.load(Relaxed))).collect();
+        Watch { health: self.clone(), seen }
     }
 
     /// Whether every thread has moved lately.
@@ -138,10 +169,32 @@ impl Thread {
     }
 }
 
+impl Watch {
+    /// The threads that have ended, or have not moved since the last look, in the order they were made known.
+    ///
+    /// A thread made known since then has until the next look.
+    pub fn stuck(&mut self) -> Vec<String> {
+        let now: Vec<_> = self.health.threads().iter().map(|t| (Arc::clone(t), t.beats.load(Relaxed))).collect();
+        let is_stuck = |(thread, beats): &&(Arc<Thread>, u64)| {
+            let before = self.seen.iter().find(|(known, _)| Arc::ptr_eq(known, thread));
+            thread.ended.load(Relaxed) || before.is_some_and(|(_, before)| before == beats)
+        };
+        let stuck = now.iter().filter(is_stuck).map(|(thread, _)| thread.name.clone()).collect();
+        self.seen = now;
+        stuck
+    }
+
+    /// Whether [`Watch::stuck`] finds none.
+    pub fn all_moved(&mut self) -> bool {
+        self.stuck().is_empty()
+    }
+}
+
 impl Heartbeat {
-    /// The thread has gone round its loop. Reads the monotonic clock and stores a number; no lock.
+    /// The thread has gone round its loop. Reads the monotonic clock and stores two numbers; no lock.
     pub fn beat(&self) {
         self.thread.last.store(self.health.now(), Relaxed);
+        self.thread.beats.fetch_add(1, Relaxed);
     }
 
     /// The thread ends on purpose and is no longer watched.
@@ -189,6 +242,51 @@ mod tests {
         drop(health.thread("capture eth0", LIMIT));
         assert_eq!(health.stalled(), [Complaint { part: "capture eth0".into(), problem: "has ended".into() }]);
         assert!(!health.is_ready(), "what is dead is not ready either");
+    }
+
+    #[test]
+    fn a_watch_names_every_thread_that_has_not_moved_since_its_last_look() {
+        let health = Health::new();
+        let [capture, aggregator] = ["capture eth0", "aggregator"].map(|name| health.thread(name, LIMIT));
+        let mut watch = health.watch();
+        assert_eq!(watch.stuck(), ["capture eth0", "aggregator"]);
+        (0..1000).for_each(|_| capture.beat());
+        assert_eq!(watch.stuck(), ["aggregator"], "many rounds of one thread are none of another");
+        assert_eq!(watch.stuck(), ["capture eth0", "aggregator"]);
+        capture.beat();
+        aggregator.beat();
+        assert!(watch.all_moved());
+    }
+
+    #[test]
+    fn a_watch_waits_for_new_threads_and_forgets_retired_ones() {
+        let health = Health::new();
+        let mut watch = health.watch();
+        let store = health.thread("store", LIMIT);
+        assert!(watch.all_moved(), "it is not known for long enough");
+        assert_eq!(watch.stuck(), ["store"]);
+        store.retire();
+        assert!(watch.all_moved());
+    }
+
+    #[test]
+    fn a_thread_that_ended_is_stuck_even_if_it_moved_before() {
+        let health = Health::new();
+        let mut watch = health.watch();
+        let capture = health.thread("capture eth0", LIMIT);
+        capture.beat();
+        drop(capture);
+        assert_eq!(watch.stuck(), ["capture eth0"]);
+    }
+
+    #[test]
+    fn each_watch_has_looks_of_its_own() {
+        let health = Health::new();
+        let heartbeat = health.thread("capture eth0", LIMIT);
+        let (mut one, mut other) = (health.watch(), health.watch());
+        heartbeat.beat();
+        assert!(one.all_moved() && other.all_moved());
+        assert!(!one.all_moved() && !other.all_moved());
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod connections;
 mod deadline;
 mod guard;
 mod health;
+mod hosts;
 mod listen;
 mod negotiate;
 mod page;
@@ -28,12 +29,13 @@ mod routes;
 mod serve;
 mod status;
 
-pub use health::{Health, Heartbeat, Readiness};
+pub use health::{Health, Heartbeat, Readiness, Watch};
+pub use hosts::Hosts;
 pub use listen::{BindError, Listener, bind};
 pub use negotiate::TextForm;
 pub use requests::{HANDLERS, Requests};
 pub use serve::serve;
-pub use status::{PrivilegeStatus, ProcessStatus};
+pub use status::{LayerStatus, PrivilegeStatus, ProcessStatus};
 
 use crate::stats::Snapshot;
 use std::fmt;
@@ -107,6 +109,8 @@ pub struct Sources {
     pub health: Health,
     /// Counts the answers.
     pub requests: Requests,
+    /// Names under which it may be asked.
+    pub hosts: Hosts,
 }
 
 impl fmt::Debug for Sources {

@@ -68,6 +68,7 @@ mod tests {
             process: Box::new(Default::default),
             health: super::super::Health::new(),
             requests: super::super::Requests::default(),
+            hosts: super::super::Hosts::default(),
         };
         (rendered, sources)
     }

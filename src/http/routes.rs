@@ -28,7 +28,6 @@ const ROUTES: [(&str, &str); 4] = [
 #[derive(Debug)]
 pub(super) struct Shared {
     pub sources: Sources,
-    pub hosts: Vec<String>,
     pub pages: Pages,
 }
 

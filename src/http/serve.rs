@@ -3,10 +3,11 @@
 use super::connections::{Connections, Place};
 use super::deadline::WriteDeadline;
 use super::guard::Arrival;
+use super::health::Heartbeat;
 use super::listen::{Listener, Socket};
 use super::page::Pages;
 use super::routes::{Shared, router};
-use super::{Bind, Config, DRAIN_DEADLINE, HEAD_DEADLINE, MAX_HEAD_BYTES, Requests, Sources, WRITE_DEADLINE};
+use super::{Bind, DRAIN_DEADLINE, HEAD_DEADLINE, MAX_HEAD_BYTES, Requests, Sources, WRITE_DEADLINE};
 use axum::Router;
 use axum::http::Request;
 use hyper::body::Incoming;
@@ -26,6 +27,10 @@ use tokio::task::JoinSet;
 /// Pause after a failed accept (out of descriptors, say), so that the loop neither spins nor floods the log.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How often the runtime shows that it turns, and how long it may fail to before `/healthz` says so.
+const BEAT: Duration = Duration::from_millis(250);
+const STALLED: Duration = Duration::from_secs(5);
+
 /// The most connections being refused at a time; further ones are closed without a word.
 const MAX_REFUSALS: usize = 64;
 /// How long a client may take to hear a refusal.
@@ -42,14 +47,10 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConn
 ///
 /// # Errors
 /// If a listener cannot be handed to the runtime. Nothing that a client does is an error here.
-pub async fn serve(
-    listeners: Vec<Listener>,
-    config: &Config,
-    sources: Sources,
-    shutdown: impl Future<Output = ()>,
-) -> io::Result<()> {
-    let shared = Arc::new(Shared { sources, hosts: config.hosts.clone(), pages: Pages::default() });
+pub async fn serve(listeners: Vec<Listener>, sources: Sources, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+    let shared = Arc::new(Shared { sources, pages: Pages::default() });
     let requests = shared.sources.requests.clone();
+    let heartbeat = shared.sources.health.thread("http", STALLED);
     let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
     let server = Server { router: router(&shared), connections: Arc::default(), refusals, requests };
     let (stop, stopped) = watch::channel(false);
@@ -62,6 +63,7 @@ pub async fn serve(
         let (acceptor, server, stopped) = (Acceptor::new(listener)?, server.clone(), stopped.clone());
         loops.spawn(async move { server.accept(&acceptor, stopped).await });
     }
+    loops.spawn(beat(heartbeat, stopped));
     shutdown.await;
     // The receivers live as long as the loops, so there is somebody to hear it.
     let _ = stop.send(true);
@@ -69,6 +71,16 @@ pub async fn serve(
     // After a sandbox this may be refused; the next start replaces a socket nobody answers on.
     sockets.iter().for_each(|path| drop(std::fs::remove_file(path)));
     Ok(())
+}
+
+/// Shows that the runtime still turns, until stopped.
+async fn beat(heartbeat: Heartbeat, mut stopped: watch::Receiver<bool>) {
+    loop {
+        heartbeat.beat();
+        if tokio::time::timeout(BEAT, stopped.wait_for(|stopped| *stopped)).await.is_ok() {
+            return heartbeat.retire();
+        }
+    }
 }
 
 #[derive(Clone)]

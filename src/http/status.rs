@@ -2,7 +2,7 @@
 
 use crate::flow::{Untracked, Victim};
 use crate::packet::Reject;
-use crate::stats::{Capture, DropStage, InterfaceSnapshot, Snapshot};
+use crate::stats::{Capture, DropStage, Gap, InterfaceSnapshot, Snapshot};
 use crate::time::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -26,7 +26,7 @@ pub struct ProcessStatus {
 }
 
 /// How confined the process is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PrivilegeStatus {
     /// Effective user id 0.
     pub root: bool,
@@ -36,19 +36,37 @@ pub struct PrivilegeStatus {
     pub dropped: bool,
     /// A sandbox is in force.
     pub sandboxed: bool,
+    /// The user netmon runs as; `None` where nothing was given up on purpose.
+    pub user: Option<String>,
+    /// Every layer, in the order in which they were applied.
+    pub layers: Vec<LayerStatus>,
+}
+
+/// One way in which the process is confined.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LayerStatus {
+    /// Its name, as in metrics.
+    pub layer: &'static str,
+    /// `active`, `missing` or `off`.
+    pub state: &'static str,
+    /// Why it is missing.
+    pub reason: Option<String>,
 }
 
 /// The whole document. What is not available is null.
 pub(super) fn document(process: &ProcessStatus, snapshot: &Snapshot) -> Value {
     let own = &snapshot.own;
+    let overlapping = snapshot.interfaces.iter().any(|interface| !interface.capture.overlaps.is_empty());
     json!({
         "version": process.version,
         "revision": process.revision,
         "started": process.started.to_string(),
         "uptime_seconds": process.uptime.as_secs_f64(),
-        "config_generation": process.config_generation,
+        "config_generation": if own.config_generation > 0 { own.config_generation } else { process.config_generation },
         "privileges": process.privileges,
         "snapshot_time": snapshot.tick.map(|tick| tick.end().to_string()),
+        "overlapping": overlapping,
+        "overlapping_note": overlapping.then_some(OVERLAPPING),
         "interfaces": snapshot.interfaces.iter().map(|interface| of_interface(interface)).collect::<Vec<_>>(),
         "flow_table": {
             "entries": own.flow_table_entries,
@@ -60,6 +78,11 @@ pub(super) fn document(process: &ProcessStatus, snapshot: &Snapshot) -> Value {
         "time_steps": named(["forward", "backward"], own.time_steps),
     })
 }
+
+/// What overlapping interfaces mean for whoever adds numbers up.
+const OVERLAPPING: &str = "some packets are seen on more than one monitored interface (`overlaps` names them): the \
+     numbers of each interface are right, but sums over interfaces, talkers, address classes and flows count such \
+     packets more than once";
 
 fn of_interface(interface: &InterfaceSnapshot) -> Value {
     let totals = &interface.totals;
@@ -97,12 +120,24 @@ fn of_capture(capture: &Capture) -> Value {
         "link": capture.linktype.map(|link| link.to_string()),
         "link_up": capture.link_up,
         "speed_bytes_per_second": capture.speed,
+        "mtu_bytes": capture.mtu,
+        "rings": capture.rings,
+        "ring_freezes": capture.ring_freezes,
         "restarts": capture.restarts,
-        "filtered": capture.filtered,
+        "filtered": capture.filtered(),
+        "filter": capture.filter,
+        "gaps": capture.gaps.iter().map(of_gap).collect::<Vec<_>>(),
+        "gaps_total": capture.gaps_total,
+        "overlaps": capture.overlaps,
         "lag_seconds": capture.lag.map(|lag| lag.as_secs_f64()),
         "kernel": kernel,
         "coverage": coverage.collect::<Vec<_>>(),
     })
+}
+
+/// Newest last; the end is null while it lasts.
+fn of_gap(gap: &Gap) -> Value {
+    json!({ "from": gap.from.to_string(), "to": gap.to.map(|to| to.to_string()), "reason": gap.reason })
 }
 
 /// The rejects that happened, in the order of [`Reject::REAL`].

@@ -1,9 +1,10 @@
 //! The exposition of a running daemon: adds what the process knows of itself, and measures its own rendering.
 
-use super::process::{BuildInfo, HttpRequests, ProcessFiles, RENDER_BOUNDS, Reloads, SelfState};
+use super::process::{BuildInfo, Confined, HttpRequests, Privileges, ProcessFiles, RENDER_BOUNDS, Reloads, SelfState};
 use super::{Exposition, Form, Scope};
 use crate::stats::{Buckets, Config, Snapshot};
 use crate::time::Timestamp;
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -18,8 +19,14 @@ pub struct Exporter {
 struct State {
     exposition: Exposition,
     own: SelfState,
+    /// How it was before the last configurations were accepted, oldest first: pictures may still be of those.
+    earlier: VecDeque<Reloads>,
     durations: Buckets,
+    confined: Option<Confined>,
 }
+
+/// Configurations that may be accepted within the time that a picture takes, which is a tick.
+const EARLIER: usize = 8;
 
 impl Exporter {
     /// Opens the process's files in `/proc`; make it before a sandbox takes them away.
@@ -28,7 +35,8 @@ impl Exporter {
             Reloads { generation: 1, last_successful: true, last_success: Some(started), ..Reloads::default() };
         let own = SelfState { build, started: Some(started), reloads, ..SelfState::default() };
         let durations = Buckets::new(RENDER_BOUNDS);
-        let state = State { exposition: Exposition::new(config), own, durations };
+        let state =
+            State { exposition: Exposition::new(config), own, earlier: VecDeque::new(), durations, confined: None };
         Self { files: ProcessFiles::open(), state: Mutex::new(state) }
     }
 
@@ -36,6 +44,7 @@ impl Exporter {
     pub fn scrape(&self, snapshot: &Arc<Snapshot>, http_requests: HttpRequests, form: Form) -> String {
         let (exposition, mut own) = self.before();
         own.http_requests = Some(http_requests);
+        own.reloads = self.state().reloads(snapshot);
         #[expect(clippy::disallowed_methods, reason = "measures itself; no value from packets depends on it")]
         let begun = Instant::now();
         let page = exposition.render(snapshot, &own, form, Scope::All);
@@ -44,15 +53,22 @@ impl Exporter {
         page
     }
 
-    /// A configuration was accepted.
-    pub fn reloaded(&self, config: &Config, at: Timestamp) {
+    /// A configuration was accepted: from here on pages are its own, and none is partly of the one before. Gives its
+    /// number.
+    pub fn reloaded(&self, config: &Config, at: Timestamp) -> u64 {
         let mut state = self.state();
         state.exposition = Exposition::new(config);
+        let now = state.own.reloads;
+        state.earlier.push_back(now);
+        if state.earlier.len() > EARLIER {
+            state.earlier.pop_front();
+        }
         let reloads = &mut state.own.reloads;
         reloads.generation += 1;
         reloads.attempts += 1;
         reloads.last_successful = true;
         reloads.last_success = Some(at);
+        reloads.generation
     }
 
     /// A configuration was rejected; the one before stays in force.
@@ -63,6 +79,11 @@ impl Exporter {
         reloads.last_successful = false;
     }
 
+    /// Privileges were given up.
+    pub fn confined(&self, confined: Confined) {
+        self.state().confined = Some(confined);
+    }
+
     /// What the process knows of itself now.
     pub fn own(&self) -> SelfState {
         self.before().1
@@ -71,12 +92,93 @@ impl Exporter {
     fn before(&self) -> (Exposition, SelfState) {
         let (process, privileges) = self.files.read();
         let state = self.state();
-        let own = SelfState { process, privileges, scrapes: Some(state.durations.clone()), ..state.own.clone() };
+        let Confined { dropped, sandboxed, .. } = state.confined.unwrap_or_default();
+        let own = SelfState {
+            process,
+            privileges: privileges.map(|held| Privileges { dropped, sandboxed, ..held }),
+            layers: state.confined.map(|confined| confined.layers),
+            scrapes: Some(state.durations.clone()),
+            ..state.own.clone()
+        };
         (state.exposition.clone(), own)
     }
 
     /// Nothing panics while it holds the lock; a poisoned one is used as it is.
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// What had become of the configuration when that of `snapshot` was in force.
+    fn reloads(&self, snapshot: &Snapshot) -> Reloads {
+        let of_snapshot = |reloads: &&Reloads| reloads.generation == snapshot.own.config_generation;
+        self.earlier.iter().find(of_snapshot).copied().unwrap_or(self.own.reloads)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::VlanConfig;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+    /// The value of a sample without labels.
+    fn value(page: &str, name: &str) -> f64 {
+        let line = page.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
+        line.unwrap_or_else(|| panic!("no {name}")).rsplit(' ').next().unwrap().parse().unwrap()
+    }
+
+    fn exporter(config: &Config) -> Exporter {
+        Exporter::new(config, BuildInfo::default(), Timestamp::from_nanos(1_000_000_000))
+    }
+
+    fn page(exporter: &Exporter) -> String {
+        exporter.scrape(&Arc::default(), HttpRequests::default(), Form::Text)
+    }
+
+    #[test]
+    fn a_page_is_of_one_generation_while_others_reload() {
+        let even = Config::default();
+        let odd = Config { vlans: Some(VlanConfig { max: 32 }), ..even.clone() };
+        let limits = [&even, &odd].map(|config| Exposition::new(config).series_limit() as f64);
+        let (exporter, done) = (exporter(&odd), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let reloads = scope.spawn(|| {
+                let mut generation = 1;
+                while !done.load(Relaxed) {
+                    generation = exporter.reloaded(if generation % 2 == 1 { &even } else { &odd }, Timestamp::MIN);
+                }
+                generation
+            });
+            let mut seen = std::collections::HashSet::new();
+            for _ in 0..200 {
+                let page = page(&exporter);
+                let generation = value(&page, "netmon_config_generation");
+                let is_odd = generation % 2.0 == 1.0;
+                assert_eq!(value(&page, "netmon_series_limit"), limits[usize::from(is_odd)], "{generation}");
+                seen.insert(generation.to_bits());
+            }
+            done.store(true, Relaxed);
+            let last = reloads.join().unwrap();
+            assert_eq!(value(&page(&exporter), "netmon_config_generation"), last as f64);
+            assert!(seen.len() > 1, "reloads happened between the pages");
+        });
+    }
+
+    #[test]
+    fn a_rejected_reload_shows_and_leaves_the_last_success() {
+        let exporter = exporter(&Config::default());
+        let names = ["generation", "last_reload_successful", "reloads_total", "reload_failures_total"];
+        let values = || {
+            let page = page(&exporter);
+            let success = value(&page, "netmon_config_last_reload_success_timestamp_seconds");
+            (names.map(|name| value(&page, &format!("netmon_config_{name}"))), success)
+        };
+        assert_eq!(values(), ([1.0, 1.0, 0.0, 0.0], 1.0));
+        exporter.reload_failed();
+        assert_eq!(values(), ([1.0, 0.0, 1.0, 1.0], 1.0));
+        exporter.reloaded(&Config::default(), Timestamp::from_nanos(5_000_000_000));
+        assert_eq!(values(), ([2.0, 1.0, 2.0, 1.0], 5.0));
     }
 }

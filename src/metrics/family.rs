@@ -1,5 +1,6 @@
 //! What a metric family is: its declaration, from which the walk, both encoders and the worst case are derived.
 
+use super::process::LAYERS;
 use super::view::View;
 use crate::flow::{EndReason, Failure, Phase, Side, State, Untracked, Victim};
 use crate::packet::{Direction, IcmpMessage, Network, Reject, Transport};
@@ -197,6 +198,8 @@ impl Dimension {
     pub(crate) const STATUS_CLASS: Self = closed(&["code"], 4, |n| [["2xx", "3xx", "4xx", "5xx"][n], ""]);
     pub(crate) const PRIVILEGE: Self =
         closed(&["state"], 4, |n| [["root", "capability", "dropped", "sandboxed"][n], ""]);
+
+    pub(crate) const LAYER: Self = closed(&["layer"], LAYERS.len(), |n| [LAYERS[n], ""]);
 
     /// The label names.
     pub(crate) const fn names(self) -> &'static [&'static str] {

@@ -27,7 +27,9 @@ mod view;
 mod tests;
 
 pub use exporter::Exporter;
-pub use process::{BuildInfo, HttpRequests, Privileges, Process, ProcessFiles, RENDER_BOUNDS, Reloads, SelfState};
+pub use process::{
+    BuildInfo, Confined, HttpRequests, LAYERS, Privileges, Process, ProcessFiles, RENDER_BOUNDS, Reloads, SelfState,
+};
 
 use crate::stats::{Config, Snapshot};
 use family::{Basis, Family};

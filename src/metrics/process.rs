@@ -14,12 +14,28 @@ pub struct SelfState {
     pub reloads: Reloads,
     /// How confined the process is.
     pub privileges: Option<Privileges>,
+    /// Which layers confine the process, in the order of [`LAYERS`]; `None` where nothing was given up on purpose.
+    pub layers: Option<[bool; LAYERS.len()]>,
     /// What the kernel says of the process.
     pub process: Option<Process>,
     /// Answers of the HTTP server.
     pub http_requests: Option<HttpRequests>,
     /// Durations of earlier renderings, over [`RENDER_BOUNDS`], in nanoseconds.
     pub scrapes: Option<Buckets>,
+}
+
+/// Values of the `layer` label.
+pub const LAYERS: [&str; 5] = ["user", "capabilities", "no_new_privs", "landlock", "seccomp"];
+
+/// What was given up at the start, for [`Exporter::confined`](super::Exporter::confined).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Confined {
+    /// Privileges were held and given up.
+    pub dropped: bool,
+    /// A sandbox is in force.
+    pub sandboxed: bool,
+    /// Layers in force, in the order of [`LAYERS`].
+    pub layers: [bool; LAYERS.len()],
 }
 
 /// Answers by handler (metrics, health, api, page, other), then by class of status (2xx to 5xx).
@@ -219,7 +235,7 @@ mod linux {
         let capabilities = u64::from_str_radix(field(status, "CapEff:")?, 16).ok()?;
         let root = effective_user == "0";
         let capability = !root && capabilities >> CAP_NET_RAW & 1 == 1;
-        Some(Privileges { root, capability, dropped: false, sandboxed: false })
+        Some(Privileges { root, capability, ..Privileges::default() })
     }
 }
 

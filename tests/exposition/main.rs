@@ -5,7 +5,7 @@ mod reader;
 mod snapshots;
 
 use netmon::metrics::{Exposition, Form, Scope};
-use netmon::stats::{Class, Config, Snapshot, TalkerConfig, VlanConfig};
+use netmon::stats::{Capture, Class, Config, InterfaceSnapshot, Snapshot, TalkerConfig, VlanConfig};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
@@ -133,6 +133,10 @@ fn what_is_not_available_is_absent_and_what_is_known_starts_at_zero() {
     for absent in [
         "netmon_capture_up",
         "netmon_capture_backend_info",
+        "netmon_capture_gaps_total",
+        "netmon_capture_ring_freezes_total",
+        "netmon_interface_up",
+        "netmon_interface_mtu_bytes",
         "netmon_interface_speed_bytes_per_second",
         "netmon_interface_utilization_ratio",
         "netmon_interface_last_packet_timestamp_seconds",
@@ -143,8 +147,58 @@ fn what_is_not_available_is_absent_and_what_is_known_starts_at_zero() {
     ] {
         assert_eq!(has(absent), None, "{absent}");
     }
-    for zero in ["netmon_parse_errors_total", "netmon_tcp_handshake_rtt_seconds_count", "netmon_flows"] {
+    for zero in [
+        "netmon_parse_errors_total",
+        "netmon_capture_dropped_packets_total",
+        "netmon_capture_superframes_total",
+        "netmon_tcp_handshake_rtt_seconds_count",
+        "netmon_flows",
+    ] {
         assert_eq!(has(zero), Some(0.0), "{zero}");
+    }
+}
+
+/// The value of a series of `eth0` whose capture says this.
+fn said_of(capture: Capture, name: &str) -> Option<f64> {
+    let config = small();
+    let interface = InterfaceSnapshot { capture, ..snapshots::silent("eth0", &config) };
+    let samples = reader::read(&render(&config, &snapshots::of(vec![interface]), Form::Text, Scope::All));
+    samples.iter().find(|sample| sample.name == name).map(|sample| sample.value)
+}
+
+#[test]
+fn an_interface_that_is_gone_is_not_captured_and_one_whose_link_is_down_is() {
+    let gone = Capture { backend: "libpcap", restarts: 2, gaps_total: 1, ..Capture::default() };
+    let down = Capture { up: true, link_up: Some(false), kernel: Some(Default::default()), ..gone.clone() };
+    for (name, when_gone, when_down) in [
+        ("netmon_capture_up", Some(0.0), Some(1.0)),
+        ("netmon_interface_up", None, Some(0.0)),
+        ("netmon_kernel_interface_receive_bytes_total", None, Some(0.0)),
+        ("netmon_capture_restarts_total", Some(2.0), Some(2.0)),
+        ("netmon_capture_gaps_total", Some(1.0), Some(1.0)),
+        ("netmon_capture_ring_freezes_total", None, None),
+        ("netmon_interface_receive_bytes_total", Some(0.0), Some(0.0)),
+    ] {
+        assert_eq!((said_of(gone.clone(), name), said_of(down.clone(), name)), (when_gone, when_down), "{name}");
+    }
+}
+
+#[test]
+fn a_ring_that_can_tell_says_that_it_never_froze() {
+    let ring = Capture { up: true, backend: "af_packet", ring_freezes: Some(0), ..Capture::default() };
+    assert_eq!(said_of(ring, "netmon_capture_ring_freezes_total"), Some(0.0));
+}
+
+#[test]
+fn families_over_all_interfaces_warn_of_packets_that_are_seen_twice() {
+    let config = everything();
+    let page = render(&config, &snapshots::flood(&config), Form::Text, Scope::All);
+    for family in
+        ["class_bytes_total", "class_packets_total", "talker_bytes_per_second", "talker_other_bytes_per_second"]
+    {
+        let start = format!("# HELP netmon_{family} ");
+        let help = page.lines().find(|line| line.starts_with(&start)).unwrap();
+        assert!(help.ends_with("packets seen on two monitored interfaces (bridge and port) count twice."), "{help}");
     }
 }
 

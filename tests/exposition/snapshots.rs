@@ -80,6 +80,8 @@ pub fn two_requests(config: &Config) -> Arc<Snapshot> {
         lag: Some(Duration::from_micros(250)),
         link_up: Some(true),
         speed: Some(125_000_000),
+        mtu: Some(1500),
+        rings: 1,
         ..Capture::default()
     };
     let mut durations = [Buckets::new(Buckets::DURATION), Buckets::new(Buckets::DURATION)];
@@ -157,15 +159,22 @@ fn flooded(name: &str, config: &Config) -> InterfaceSnapshot {
     interface.first_seen = Some(SEEN);
     interface.last_seen = Some(SEEN);
     interface.capture = Capture {
+        software: false,
         loopback: true,
         up: true,
         backend: "af_packet",
         linktype: Some(Linktype::Other(999)),
         restarts: 31,
-        filtered: false,
+        filter: None,
+        rings: 2,
+        ring_freezes: Some(43),
+        gaps: Vec::new(),
+        gaps_total: 47,
+        overlaps: vec!["br0".into()],
         lag: Some(Duration::ZERO),
         link_up: Some(false),
         speed: Some(1),
+        mtu: Some(1500),
         kernel: Some(Default::default()),
         coverage: config.windows.iter().map(|&length| (length, 0.5)).collect(),
     };
@@ -178,6 +187,7 @@ pub fn own() -> SelfState {
         build: BuildInfo { version: "0.1.0", revision: "0123abc", target: "x86_64-unknown-linux-gnu", features: "" },
         started: Some(SEEN),
         reloads: Reloads { generation: 1, last_successful: true, last_success: Some(SEEN), ..Reloads::default() },
+        layers: Some([true, true, true, false, true]),
         privileges: Some(Privileges { capability: true, ..Privileges::default() }),
         process: Some(Process {
             cpu_seconds: Some(1.25),

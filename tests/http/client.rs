@@ -1,6 +1,8 @@
 //! A small HTTP/1.1 client that sees every byte.
 
-use netmon::http::{Bind, Config, Health, PrivilegeStatus, ProcessStatus, Requests, Sources, TextForm, bind, serve};
+use netmon::http::{
+    Bind, Config, Health, Hosts, LayerStatus, PrivilegeStatus, ProcessStatus, Requests, Sources, TextForm, bind, serve,
+};
 use netmon::stats::Snapshot;
 use std::io::Read;
 use std::net::SocketAddr;
@@ -16,13 +18,19 @@ pub struct Server {
     pub address: SocketAddr,
     pub health: Health,
     pub requests: Requests,
+    pub hosts: Hosts,
     stop: oneshot::Sender<()>,
     task: JoinHandle<std::io::Result<()>>,
 }
 
 /// Answers of the server's sources: the name of the form, and the given snapshot.
 pub fn sources(snapshot: Arc<Snapshot>, health: Health) -> Sources {
-    let privileges = Some(PrivilegeStatus { capability: true, ..PrivilegeStatus::default() });
+    let privileges = Some(PrivilegeStatus {
+        capability: true,
+        user: Some("netmon".into()),
+        layers: vec![LayerStatus { layer: "landlock", state: "missing", reason: Some("not in this kernel".into()) }],
+        ..PrivilegeStatus::default()
+    });
     let uptime = Duration::from_millis(1500);
     let process = ProcessStatus { version: "0.1.0", uptime, privileges, ..ProcessStatus::default() };
     Sources {
@@ -31,6 +39,7 @@ pub fn sources(snapshot: Arc<Snapshot>, health: Health) -> Sources {
         process: Box::new(move || process.clone()),
         health,
         requests: Requests::default(),
+        hosts: Hosts::default(),
     }
 }
 
@@ -45,14 +54,14 @@ impl Server {
         let listeners = bind(&config).unwrap();
         let Bind::Tcp(address) = *listeners[0].bind() else { panic!("a TCP listener") };
         let health = Health::new();
-        let requests = Requests::default();
-        let sources = Sources { requests: requests.clone(), ..sources(snapshot, health.clone()) };
+        let (requests, hosts) = (Requests::default(), Hosts::default());
+        let sources = Sources { requests: requests.clone(), hosts: hosts.clone(), ..sources(snapshot, health.clone()) };
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
             let stopped = async { drop(stopped.await) };
-            serve(listeners, &config, sources, stopped).await
+            serve(listeners, sources, stopped).await
         });
-        Self { address, health, requests, stop, task }
+        Self { address, health, requests, hosts, stop, task }
     }
 
     pub async fn connect(&self) -> TcpStream {

@@ -7,7 +7,8 @@ mod client;
 use client::{Server, raw, request, sources};
 use netmon::http::{Bind, BindError, Config, HANDLERS, HEAD_DEADLINE, Health, MAX_CONNECTIONS, Requests, bind, serve};
 use netmon::metrics::{BuildInfo, Exporter, Form};
-use netmon::stats::Snapshot;
+use netmon::packet::InterfaceId;
+use netmon::stats::{Capture, Gap, Snapshot, StatsAggregator};
 use netmon::time::Timestamp;
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
@@ -79,10 +80,73 @@ async fn status_tells_what_netmon_is_and_what_it_lost() {
     assert_eq!(status["version"], "0.1.0");
     assert_eq!(status["uptime_seconds"], 1.5);
     assert_eq!(status["privileges"]["capability"], true);
+    assert_eq!(status["privileges"]["user"], "netmon");
+    let layer = json!({ "layer": "landlock", "state": "missing", "reason": "not in this kernel" });
+    assert_eq!(status["privileges"]["layers"], json!([layer]));
     assert_eq!(status["snapshot_time"], json!(null));
     assert_eq!(status["interfaces"], json!([]));
     assert_eq!(status["flow_table"]["untracked_packets"], json!({ "table_full": 0, "fragment": 0, "not_ip": 0 }));
     server.stop().await;
+}
+
+/// A snapshot of these interfaces, whose captures say this.
+fn captured(interfaces: Vec<(&str, Capture)>) -> Arc<Snapshot> {
+    let mut aggregator = StatsAggregator::new(netmon::stats::Config::default());
+    for ((name, capture), id) in interfaces.into_iter().zip((0..).map(InterfaceId)) {
+        aggregator.add_interface(id, name);
+        aggregator.capture(id, capture);
+    }
+    aggregator.snapshot()
+}
+
+#[tokio::test]
+async fn status_tells_how_well_each_interface_is_seen() {
+    let gap = |from, to: Option<u64>| {
+        let (from, to) = (Timestamp::from_nanos(from), to.map(Timestamp::from_nanos));
+        Gap { from, to, reason: "interface gone" }
+    };
+    let eth0 = Capture {
+        up: true,
+        backend: "af_packet",
+        rings: 2,
+        ring_freezes: Some(3),
+        filter: Some("not port 22".into()),
+        mtu: Some(9000),
+        gaps: vec![gap(1_000_000_000, Some(2_500_000_000)), gap(3_000_000_000, None)],
+        gaps_total: 7,
+        overlaps: vec!["br0".into()],
+        ..Capture::default()
+    };
+    let server = Server::start(captured(vec![("eth0", eth0)])).await;
+    let status = server.get("/api/v1/status").await.json();
+    let capture = &status["interfaces"][0]["capture"];
+    let keys = ["rings", "ring_freezes", "filtered", "filter", "mtu_bytes", "gaps_total", "overlaps"];
+    assert_eq!(json!(keys.map(|key| &capture[key])), json!([2, 3, true, "not port 22", 9000, 7, ["br0"]]));
+    assert_eq!(
+        capture["gaps"],
+        json!([
+            { "from": "1970-01-01T00:00:01.000000000Z", "to": "1970-01-01T00:00:02.500000000Z", "reason": "interface gone" },
+            { "from": "1970-01-01T00:00:03.000000000Z", "to": null, "reason": "interface gone" },
+        ])
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn status_says_when_sums_over_interfaces_would_count_packets_twice() {
+    let on = |overlaps: &[&str]| {
+        let overlaps = overlaps.iter().map(ToString::to_string).collect();
+        Capture { up: true, backend: "libpcap", overlaps, ..Capture::default() }
+    };
+    let apart = Server::start(captured(vec![("eth0", on(&[])), ("eth1", on(&[]))])).await;
+    let status = apart.get("/api/v1/status").await.json();
+    assert_eq!((&status["overlapping"], &status["overlapping_note"]), (&json!(false), &json!(null)));
+    apart.stop().await;
+    let bridged = Server::start(captured(vec![("br0", on(&["eth0"])), ("eth0", on(&["br0"]))])).await;
+    let status = bridged.get("/api/v1/status").await.json();
+    assert_eq!(status["overlapping"], true);
+    assert!(status["overlapping_note"].as_str().is_some_and(|note| note.contains("sums over interfaces")));
+    bridged.stop().await;
 }
 
 #[tokio::test]
@@ -239,6 +303,42 @@ async fn a_scraper_gets_through_when_silent_connections_fill_the_server() {
 }
 
 #[tokio::test]
+async fn the_names_it_answers_to_can_change_while_it_serves() {
+    let server = Server::start(Arc::default()).await;
+    let mut open = server.connect().await;
+    let ask = "GET /api/v1/status HTTP/1.1\r\nHost: netmon.example\r\n";
+    assert_eq!(server.ask("GET", "/api/v1/status", "Host: netmon.example\r\n").await.status, 421);
+    server.hosts.set(vec!["netmon.example".into()]);
+    let answer = raw(&mut open, &format!("{ask}Connection: close\r\n\r\n")).await;
+    assert_eq!(answer.status, 200, "on a connection from before too");
+    server.hosts.set(Vec::new());
+    assert_eq!(server.ask("GET", "/api/v1/status", "Host: netmon.example\r\n").await.status, 421);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_server_is_a_thread_that_has_to_move_while_it_serves() {
+    let server = Server::start(Arc::default()).await;
+    let mut watch = server.health.watch();
+    server.get("/healthz").await;
+    poll_until(|| watch.all_moved()).await;
+    let health = server.health.clone();
+    server.stop().await;
+    assert!(health.watch().all_moved() && health.is_live(), "it ended on purpose");
+}
+
+/// Waits for a beat or two; there are four a second.
+async fn poll_until(mut good: impl FnMut() -> bool) {
+    for _ in 0..500 {
+        if good() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the server does not move");
+}
+
+#[tokio::test]
 async fn stopping_ends_idle_connections_and_frees_the_port() {
     let server = Server::start(Arc::default()).await;
     let address = server.address;
@@ -262,7 +362,7 @@ async fn several_listeners_serve_the_same_and_a_unix_socket_is_private() {
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let sources = sources(Arc::default(), Health::new());
-    let server = tokio::spawn(async move { serve(listeners, &config, sources, async { drop(stopped.await) }).await });
+    let server = tokio::spawn(async move { serve(listeners, sources, async { drop(stopped.await) }).await });
     let mut tcp = tokio::net::TcpStream::connect(address).await.unwrap();
     let mut unix = UnixStream::connect(&path).await.unwrap();
     for path in ["/metrics", "/api/v1/status"] {

@@ -68,7 +68,7 @@ pub(super) const KERNEL: &[Family] = &[
     .of_process(),
     Family::gauge(
         "netmon_capture_coverage_ratio",
-        "Captured bytes by the bytes the kernel counted over the window; absent while a filter is set.",
+        "Captured bytes by the bytes the kernel counted over the window; falls while nothing is captured; absent while a filter is set.",
         &[Interface, LongWindow],
         |view, [i, w, ..]| {
             let length = view.settings.windows[w].length;
@@ -82,7 +82,7 @@ pub(super) const KERNEL: &[Family] = &[
 pub(super) const HEALTH: &[Family] = &[
     Family::gauge(
         "netmon_capture_up",
-        "Whether the capture handle is open and reading.",
+        "Whether the capture handle is open and reading; a link that is down does not end the capture.",
         &[Interface],
         |view, [i, ..]| yes(capture(view, i)?.up),
     )
@@ -92,6 +92,13 @@ pub(super) const HEALTH: &[Family] = &[
         "Times the capture handle was opened again after it was lost.",
         &[Interface],
         |view, [i, ..]| count(capture(view, i)?.restarts),
+    )
+    .of_process(),
+    Family::counter(
+        "netmon_capture_gaps_total",
+        "Intervals in which nothing was captured; one that lasts is counted.",
+        &[Interface],
+        |view, [i, ..]| count(capture(view, i)?.gaps_total),
     )
     .of_process(),
     Family::counter(
@@ -107,10 +114,29 @@ pub(super) const HEALTH: &[Family] = &[
         |view, [i, stage, ..]| count(view.interface(i).totals.dropped_packets[stage]),
     ),
     Family::counter(
+        "netmon_capture_ring_freezes_total",
+        "Times a capture ring was full and the kernel stopped filling it; absent where the backend cannot tell.",
+        &[Interface],
+        |view, [i, ..]| capture(view, i)?.ring_freezes.and_then(count),
+    )
+    .of_process(),
+    Family::counter(
         "netmon_capture_truncated_packets_total",
         "Frames of which the snapshot length cut off a needed header.",
         &[Interface],
         |view, [i, ..]| count(view.interface(i).totals.truncated_packets),
+    ),
+    Family::counter(
+        "netmon_capture_superframes_total",
+        "TCP frames too long for the link, which the kernel merged (GRO) or has not yet split (TSO).",
+        &[Interface],
+        |view, [i, ..]| count(view.interface(i).totals.superframes),
+    ),
+    Family::counter(
+        "netmon_capture_superframe_segments_total",
+        "Estimate of the segments on the wire that were captured as frames too long for the link.",
+        &[Interface],
+        |view, [i, ..]| count(view.interface(i).totals.superframe_segments),
     ),
     Family::info(
         "netmon_capture_backend_info",

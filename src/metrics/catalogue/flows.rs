@@ -38,7 +38,7 @@ pub(super) const FAMILIES: &[Family] = &[
     ),
     Family::seconds_histogram(
         "netmon_flow_duration_seconds",
-        "Time between the first and the last packet of ended flows.",
+        "Time between the first and the last packet of ended flows; one seen on two monitored interfaces is two.",
         Buckets::DURATION,
         &[Dimension::TCP_UDP],
         |view, [transport, ..]| Some(Value::Histogram(&view.snapshot.flow_duration.as_ref()?[transport])),
@@ -46,7 +46,7 @@ pub(super) const FAMILIES: &[Family] = &[
     .with_exemplars(),
     Family::bytes_histogram(
         "netmon_flow_size_bytes",
-        "Frame bytes of ended flows, both directions together.",
+        "Frame bytes of ended flows, both directions together; one seen on two monitored interfaces is two.",
         Buckets::FLOW_SIZE,
         &[Dimension::TCP_UDP],
         |view, [transport, ..]| Some(Value::Histogram(&view.snapshot.flow_size.as_ref()?[transport])),

@@ -109,9 +109,20 @@ pub(super) const VOLUME: &[Family] = &[
         &[Interface],
         |view, [i, ..]| count(view.interface(i).totals.multicast_packets),
     ),
-    Family::gauge("netmon_interface_up", "Whether the link is operational.", &[Interface], |view, [i, ..]| {
-        view.interface(i).capture.link_up.and_then(yes)
-    })
+    Family::gauge(
+        "netmon_interface_up",
+        "Whether the link is operational; absent where it is not known and while the interface is gone.",
+        &[Interface],
+        |view, [i, ..]| view.interface(i).capture.link_up.and_then(yes),
+    )
+    .of_process(),
+    Family::gauge(
+        "netmon_interface_mtu_bytes",
+        "The largest network-layer packet of the link; absent where it is not known.",
+        &[Interface],
+        |view, [i, ..]| count(view.interface(i).capture.mtu?.into()),
+    )
+    .unit("bytes")
     .of_process(),
     Family::gauge(
         "netmon_interface_speed_bytes_per_second",

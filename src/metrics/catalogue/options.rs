@@ -11,7 +11,7 @@ use crate::stats::{Config, TalkerTable, Volume};
 pub(super) const FAMILIES: &[Family] = &[
     Family::counter(
         "netmon_class_bytes_total",
-        "Bytes between classes of addresses.",
+        "Bytes between classes of addresses; packets seen on two monitored interfaces (bridge and port) count twice.",
         &[SourceClass, DestinationClass],
         |view, [source, destination, ..]| count(class(view, source, destination)?.bytes),
     )
@@ -19,7 +19,7 @@ pub(super) const FAMILIES: &[Family] = &[
     .opt_in(has_classes),
     Family::counter(
         "netmon_class_packets_total",
-        "Frames between classes of addresses.",
+        "Frames between classes of addresses; packets seen on two monitored interfaces (bridge and port) count twice.",
         &[SourceClass, DestinationClass],
         |view, [source, destination, ..]| count(class(view, source, destination)?.packets),
     )
@@ -49,7 +49,7 @@ pub(super) const FAMILIES: &[Family] = &[
     .opt_in(|config| !config.ports.is_empty()),
     Family::gauge(
         "netmon_talker_bytes_per_second",
-        "Mean rate of the current top hosts, seen from the host: transmit is what it sent.",
+        "Mean rate of the current top hosts, seen from the host: transmit is what it sent; packets seen on two monitored interfaces (bridge and port) count twice.",
         &[Host, Dimension::DIRECTION, TalkerWindow],
         |view, [host, direction, ..]| {
             let table = view.talkers()?;
@@ -61,7 +61,7 @@ pub(super) const FAMILIES: &[Family] = &[
     .opt_in(has_talkers),
     Family::gauge(
         "netmon_talker_other_bytes_per_second",
-        "Mean rate of all hosts that are not listed.",
+        "Mean rate of all hosts that are not listed; packets seen on two monitored interfaces (bridge and port) count twice.",
         &[Dimension::DIRECTION, TalkerWindow],
         |view, [direction, ..]| {
             let table = view.talkers()?;

@@ -53,6 +53,13 @@ pub(super) const FAMILIES: &[Family] = &[
         },
     )
     .of_process(),
+    Family::gauge(
+        "netmon_sandbox_layer",
+        "Whether a layer confines the process; absent where nothing was given up on purpose.",
+        &[Dimension::LAYER],
+        |view, [layer, ..]| yes(view.own.layers?[layer]),
+    )
+    .of_process(),
     Family::gauge("netmon_series", "Sample lines of this exposition.", &[], |view, _| count(view.series)).of_process(),
     Family::gauge(
         "netmon_series_limit",
