@@ -5,131 +5,23 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use netmon::capture::{Adapter, CaptureError, Config, FrameSink, PcapAdapter, Poll, interfaces};
-use netmon::packet::{Frame, InterfaceId, Linktype, PacketMeta};
+mod capture_rig;
+
+use capture_rig::{
+    Collected, Namespaces, PATIENCE, SENDER, WAIT, bring_up, can_make_namespaces, collect, ip, is_inside, monitor,
+    send, sender,
+};
+use netmon::capture::{Adapter, CaptureError, Config, LiveAdapter, PcapAdapter, Poll, interfaces};
+use netmon::packet::{InterfaceId, Linktype};
 use std::net::UdpSocket;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::time::Duration;
+use std::time::Instant;
 
-/// Names the namespace that sends; set where the inner tests run.
-const SENDER: &str = "NETMON_TEST_SENDER";
 const DATAGRAMS: u32 = 1000;
-const WAIT: Duration = Duration::from_millis(100);
-/// Waits without a frame after which a test gives up.
-const PATIENCE: u32 = 100;
-/// Waits in which surplus frames would come: several times what the kernel keeps frames back.
-const SURPLUS_WAITS: u32 = 3;
-
-/// Two namespaces: `g0` with 192.0.2.1 in the one that sends, `m0` in the one that captures.
-struct Namespaces {
-    sender: String,
-    monitor: String,
-}
-
-impl Namespaces {
-    fn new(name: &str) -> Self {
-        let id = std::process::id();
-        let pair = Self { sender: format!("nm-{name}-g{id}"), monitor: format!("nm-{name}-m{id}") };
-        ip(&["netns", "add", &pair.sender]);
-        ip(&["netns", "add", &pair.monitor]);
-        // Without IPv6 there is no neighbour discovery, so every frame is one that was sent on purpose.
-        for namespace in [&pair.sender, &pair.monitor] {
-            let off = "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6";
-            ip(&["netns", "exec", namespace, "sh", "-c", off]);
-            ip(&["-n", namespace, "link", "set", "lo", "up"]);
-        }
-        ip(&["-n", &pair.sender, "link", "add", "g0", "type", "veth", "peer", "name", "m0", "netns", &pair.monitor]);
-        ip(&["-n", &pair.sender, "addr", "add", "192.0.2.1/24", "dev", "g0"]);
-        ip(&["-n", &pair.sender, "link", "set", "g0", "up"]);
-        ip(&["-n", &pair.monitor, "link", "set", "m0", "up"]);
-        // Nobody has this address: nothing is asked, nothing answered.
-        ip(&["-n", &pair.sender, "neigh", "add", "192.0.2.99", "lladdr", "02:00:00:00:00:99", "dev", "g0"]);
-        pair
-    }
-
-    /// Runs an ignored test of this file where the monitor is.
-    fn run(&self, test: &str) {
-        let exe = std::env::current_exe().unwrap();
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.monitor]).arg(exe).args(["--ignored", "--exact", "--nocapture", test]);
-        let output = command.env(SENDER, &self.sender).output().unwrap();
-        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success() && text.contains("1 passed"), "{text}");
-    }
-}
-
-impl Drop for Namespaces {
-    fn drop(&mut self) {
-        for namespace in [&self.sender, &self.monitor] {
-            let _ = Command::new("ip").args(["netns", "del", namespace]).status();
-        }
-    }
-}
-
-fn ip(arguments: &[&str]) {
-    let output = Command::new("ip").args(arguments).output().unwrap();
-    assert!(output.status.success(), "ip {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
-}
-
-/// Whether namespaces can be made here; says so where they cannot. Tests run side by side, hence `name`.
-fn can_make_namespaces(name: &str) -> bool {
-    let probe = format!("nm-{name}-p{}", std::process::id());
-    let run =
-        |verb| Command::new("ip").args(["netns", verb, &probe]).output().is_ok_and(|output| output.status.success());
-    let can = nix::unistd::geteuid().is_root() && run("add");
-    if can {
-        run("del");
-    } else {
-        println!("skipped: network namespaces need root and ip(8)");
-    }
-    can
-}
-
-#[derive(Default)]
-struct Collected(Vec<(PacketMeta, Vec<u8>)>);
-
-impl FrameSink for Collected {
-    fn interface(&mut self, _: &netmon::capture::InterfaceInfo) {}
-
-    fn frames(&mut self, frames: &[Frame<'_>]) {
-        self.0.extend(frames.iter().map(|frame| (frame.meta, frame.bytes.to_vec())));
-    }
-}
-
-/// Polls until `count` frames came or nothing more does, and a little longer, so that surplus ones are seen.
-fn collect(adapter: &mut PcapAdapter, count: usize) -> Collected {
-    let mut collected = Collected::default();
-    let mut idle = 0;
-    while collected.0.len() < count && idle < PATIENCE {
-        match adapter.poll(WAIT, &mut collected).unwrap() {
-            Poll::Frames => idle = 0,
-            Poll::Idle => idle += 1,
-            Poll::End => panic!("a live source has no end"),
-        }
-    }
-    for _ in 0..SURPLUS_WAITS {
-        adapter.poll(WAIT, &mut collected).unwrap();
-    }
-    collected
-}
-
-/// Sends from the other namespace by running this program there.
-fn send() {
-    let sender = std::env::var(SENDER).unwrap();
-    let exe = std::env::current_exe().unwrap();
-    let mut command = Command::new("ip");
-    command.args(["netns", "exec", &sender]).arg(exe).args(["--ignored", "--exact", "inside_sender"]);
-    assert!(command.output().unwrap().status.success());
-}
 
 fn open(name: &str, config: &Config) -> PcapAdapter {
     PcapAdapter::open(name, InterfaceId(3), config).unwrap()
-}
-
-/// Whether this process was started inside a namespace by a test above.
-fn is_inside() -> bool {
-    std::env::var_os(SENDER).is_some()
 }
 
 #[test]
@@ -235,11 +127,41 @@ fn inside_deleted() {
         return;
     }
     let mut adapter = open("m0", &Config::default());
-    ip(&["-n", &std::env::var(SENDER).unwrap(), "link", "del", "g0"]);
+    ip(&["-n", &sender(), "link", "del", "g0"]);
     let mut sink = Collected::default();
     let error = (0..PATIENCE).find_map(|_| adapter.poll(WAIT, &mut sink).err());
     assert!(matches!(&error, Some(CaptureError::InterfaceGone { interface }) if interface == "m0"), "{error:?}");
     assert!(interfaces::kernel_counters("m0").is_none());
+}
+
+#[test]
+fn libpcap_waits_while_the_interface_is_down_and_goes_on_when_it_is_up() {
+    if can_make_namespaces("updown") {
+        Namespaces::new("updown").run("inside_down_and_up");
+    }
+}
+
+#[test]
+#[ignore = "run in a namespace by libpcap_waits_while_the_interface_is_down_and_goes_on_when_it_is_up"]
+#[expect(clippy::disallowed_methods, reason = "that a poll waits shows only in time")]
+fn inside_down_and_up() {
+    if !is_inside() {
+        return;
+    }
+    let mut adapter = open("m0", &Config::default());
+    assert_eq!(adapter.backend(), "libpcap");
+    let mut sink = Collected::default();
+    for _ in 0..2 {
+        ip(&["-n", &monitor(), "link", "set", "m0", "down"]);
+        let start = Instant::now();
+        for _ in 0..12 {
+            assert_eq!(adapter.poll(WAIT, &mut sink).unwrap(), Poll::Idle);
+        }
+        assert!(start.elapsed() >= 10 * WAIT, "two polls may return at once, to read the error; the rest wait");
+        bring_up(&sender(), &monitor());
+        send();
+        assert_eq!(collect(&mut adapter, DATAGRAMS as usize).0.len(), DATAGRAMS as usize);
+    }
 }
 
 #[test]

@@ -64,7 +64,7 @@ enum Operand {
 
 #[derive(Clone, Copy, Debug)]
 enum Verdict {
-    Constant(bool),
+    Constant(u32),
     A,
 }
 
@@ -101,11 +101,11 @@ impl Program {
 
     /// Whether the program matches a frame of `wire_len` bytes, of which `bytes` were captured.
     pub(super) fn matches(&self, bytes: &[u8], wire_len: u32) -> bool {
-        self.run(bytes, wire_len).unwrap_or(false)
+        self.run(bytes, wire_len).is_some_and(|accepted| accepted != 0)
     }
 
-    /// `None` where a load or a division is not possible.
-    fn run(&self, bytes: &[u8], wire_len: u32) -> Option<bool> {
+    /// What the program returns; `None` where a load or a division is not possible.
+    pub(super) fn run(&self, bytes: &[u8], wire_len: u32) -> Option<u32> {
         let (mut a, mut x, mut memory, mut at) = (0_u32, 0_u32, [0_u32; MEMORY], 0_usize);
         loop {
             let op = *self.0.get(at)?;
@@ -126,8 +126,8 @@ impl Program {
                 Op::Negate => a = a.wrapping_neg(),
                 Op::Jump(target) => at = target,
                 Op::Branch(test, operand, yes, no) => at = if test.holds(a, operand.value(x)) { yes } else { no },
-                Op::Return(Verdict::Constant(matches)) => return Some(matches),
-                Op::Return(Verdict::A) => return Some(a != 0),
+                Op::Return(Verdict::Constant(accepted)) => return Some(accepted),
+                Op::Return(Verdict::A) => return Some(a),
                 Op::CopyToX => x = a,
                 Op::CopyToA => a = x,
             }
@@ -208,7 +208,7 @@ fn op(instruction: Instruction, at: usize, length: usize) -> Option<Op> {
         0x03 => Op::StoreX(slot()?),
         0x84 => Op::Negate,
         0x05 => Op::Jump(target(at, k as usize, length)?),
-        0x06 => Op::Return(Verdict::Constant(k != 0)),
+        0x06 => Op::Return(Verdict::Constant(k)),
         0x16 => Op::Return(Verdict::A),
         0x07 => Op::CopyToX,
         0x87 => Op::CopyToA,

@@ -90,6 +90,57 @@ pub enum CaptureError {
         /// libpcap's words.
         message: String,
     },
+    /// Packet sockets to keep in reserve could not be opened.
+    #[error("cannot open packet socket {number} of {count}")]
+    OpenSpares {
+        /// The first that was refused, from 1.
+        number: usize,
+        /// How many were asked for.
+        count: usize,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// No packet socket is in reserve, and this process may not open one.
+    #[error("cannot capture on `{interface}`: no spare packet socket is left of {opened}, `capture.spares` raises it")]
+    NoSpare {
+        /// The interface.
+        interface: String,
+        /// How many were opened at the start.
+        opened: usize,
+        /// Why no other could be opened.
+        source: io::Error,
+    },
+    /// What opening a handle needs was given up at the start.
+    #[cfg(not(target_os = "linux"))]
+    #[error("cannot capture on `{interface}`: opening it needs root, which was given up at the start")]
+    NoPrivilegeLeft {
+        /// The interface.
+        interface: String,
+    },
+    /// The frames of an interface begin with a header that the packet socket backend does not read.
+    #[error("cannot capture on `{interface}`: hardware type {hardware}, allowed are Ethernet and bare IP")]
+    UnknownHardware {
+        /// The interface.
+        interface: String,
+        /// Its ARPHRD_ number.
+        hardware: u16,
+    },
+    /// A packet socket could not be set up, or failed.
+    #[error("packet socket on `{interface}`: {doing}")]
+    PacketSocket {
+        /// The interface.
+        interface: String,
+        /// What was not possible.
+        doing: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The memory that the kernel shares has numbers in it that point outside.
+    #[error("packet socket on `{interface}`: a block of its ring is not as the kernel documents it")]
+    BadBlock {
+        /// The interface.
+        interface: String,
+    },
     /// The interfaces of this machine could not be listed.
     #[error("cannot list interfaces: {message}")]
     ListInterfaces {
@@ -113,7 +164,14 @@ impl CaptureError {
             | Self::OpenInterface { .. }
             | Self::InterfaceGone { .. }
             | Self::Live { .. }
+            | Self::OpenSpares { .. }
+            | Self::NoSpare { .. }
+            | Self::UnknownHardware { .. }
+            | Self::PacketSocket { .. }
+            | Self::BadBlock { .. }
             | Self::ListInterfaces { .. } => false,
+            #[cfg(not(target_os = "linux"))]
+            Self::NoPrivilegeLeft { .. } => false,
         }
     }
 
@@ -128,6 +186,23 @@ impl CaptureError {
             }
             Self::NotPermitted { missing, .. } => Some(missing.hint().into()),
             Self::InterfaceGone { .. } => Some("it is opened again when an interface of this name comes up".into()),
+            Self::OpenSpares { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                Some(Missing::NetRaw { user: String::new() }.hint().into())
+            }
+            Self::OpenSpares { .. } => {
+                Some("`capture.spares` is how many are opened; each is a file descriptor".into())
+            }
+            Self::NoSpare { .. } => Some(
+                "every interface needs one while it is captured; raise `capture.spares`, and start again: spares are \
+                 opened before privileges are given up"
+                    .into(),
+            ),
+            #[cfg(not(target_os = "linux"))]
+            Self::NoPrivilegeLeft { .. } => Some(
+                "start again while it is there, or start as an ordinary user who has access to the capture device"
+                    .into(),
+            ),
+            Self::UnknownHardware { .. } => Some("libpcap captures such interfaces, in a form of its own".into()),
             _ => None,
         }
     }
@@ -259,7 +334,8 @@ impl Missing {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::NetRaw { .. } => {
-                "start as root, or `setcap cap_net_raw+ep` on the binary; in a container add NET_RAW"
+                "start as root, which netmon gives up for `privileges.user`, or `setcap cap_net_raw+ep` on the binary; in \
+                 a container add NET_RAW; under systemd, where NoNewPrivileges ignores setcap, AmbientCapabilities"
             }
             Self::Access(_) if cfg!(target_os = "macos") => {
                 "start as root, or give the user access to /dev/bpf* (Wireshark's ChmodBPF does)"

@@ -71,7 +71,7 @@ impl Filter {
 }
 
 /// The instructions of a program. The crate gives them only as text: code, jumps and k in decimal.
-fn instructions(program: &BpfProgram) -> Option<Vec<Instruction>> {
+pub(super) fn instructions(program: &BpfProgram) -> Option<Vec<Instruction>> {
     let parse = |text: String| {
         let mut fields = text.split(' ');
         let mut next = || fields.next()?.parse::<u32>().ok();
@@ -86,7 +86,7 @@ fn instructions(program: &BpfProgram) -> Option<Vec<Instruction>> {
 }
 
 /// libpcap's own number (DLT_) of a link type on this system.
-fn dlt(linktype: Linktype) -> pcap::Linktype {
+pub(super) fn dlt(linktype: Linktype) -> pcap::Linktype {
     pcap::Linktype(match linktype {
         Linktype::Raw if cfg!(target_os = "openbsd") => 14,
         Linktype::Raw => 12,

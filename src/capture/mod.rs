@@ -1,25 +1,42 @@
-//! Where frames come from: the [`Adapter`] seam, live handles through libpcap, savefiles, and what can be captured.
+//! Where frames come from: the [`Adapter`] seam, live handles, savefiles, and what can be captured.
 //!
-//! The raw AF_PACKET backend will be another adapter beside [`PcapAdapter`].
+//! Live there are two, both a [`LiveAdapter`]: [`PcapAdapter`] through libpcap everywhere, and on Linux
+//! `RawSocketAdapter` over a packet socket of our own.
 
 mod bpf;
 mod error;
 pub mod filter;
 pub mod interfaces;
 mod pcap;
+#[cfg(target_os = "linux")]
+mod raw;
 mod savefile;
 
 pub use error::{CaptureError, FileFault, Missing};
 pub use filter::{Filter, FilterError};
 pub use pcap::PcapAdapter;
+#[cfg(target_os = "linux")]
+pub use raw::{Compiler, KernelFilter, RawSocketAdapter, Spares};
 pub use savefile::{Damage, Incomplete, Input, Options, Progress, Savefiles};
 
 use crate::packet::{Frame, InterfaceId, Linktype, Perspective};
 use std::time::Duration;
 
+/// What captures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// libpcap.
+    #[default]
+    Pcap,
+    /// AF_PACKET rings (Linux).
+    Raw,
+}
+
 /// How live interfaces are captured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
+    /// What captures.
+    pub backend: Backend,
     /// A BPF expression in tcpdump syntax.
     pub bpf: Option<String>,
     /// Ask the interface for frames that are not addressed to it.
@@ -28,11 +45,23 @@ pub struct Config {
     pub snaplen: u32,
     /// Kernel buffer of each interface, in bytes.
     pub buffer_bytes: u32,
+    /// Rings of each interface (raw backend), which share its buffer.
+    pub rings: usize,
+    /// Packet sockets opened at the start for interfaces that come later (Linux).
+    pub spares: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { bpf: None, promiscuous: true, snaplen: 512, buffer_bytes: 16 << 20 }
+        Self {
+            backend: Backend::Pcap,
+            bpf: None,
+            promiscuous: true,
+            snaplen: 512,
+            buffer_bytes: 16 << 20,
+            rings: 1,
+            spares: 32,
+        }
     }
 }
 
@@ -78,9 +107,11 @@ pub struct Statistics {
     pub kernel_dropped: u64,
     /// The interface lost them.
     pub interface_dropped: u64,
+    /// Times the capture buffer was full, each with one or more drops; 0 where that is not told (libpcap).
+    pub freezes: u64,
 }
 
-/// A source of frames: libpcap live, a savefile, later an AF_PACKET ring.
+/// A source of frames: libpcap or a packet socket live, or a savefile.
 ///
 /// A handle is touched by its own thread only.
 pub trait Adapter: Send {
@@ -98,4 +129,16 @@ pub trait Adapter: Send {
     /// # Errors
     /// [`CaptureError`] when the handle is gone.
     fn statistics(&mut self) -> Result<Option<Statistics>, CaptureError>;
+}
+
+/// An adapter on an interface of this machine.
+pub trait LiveAdapter: Adapter {
+    /// Replaces the filter; `None` passes everything. Frames that wait to be read had passed the one before, and count.
+    ///
+    /// # Errors
+    /// [`CaptureError::Filter`] when it does not compile, or what else refuses it; the old filter stays.
+    fn set_filter(&mut self, expression: Option<&str>) -> Result<(), CaptureError>;
+
+    /// What captures: `libpcap` or `af_packet`.
+    fn backend(&self) -> &'static str;
 }

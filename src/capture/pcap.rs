@@ -2,11 +2,12 @@
 //!
 //! The handle never blocks: [`Adapter::poll`] waits in poll(2) for at most the time it is given and then takes one ring
 //! block, so a capture thread can stop within one wait. (A blocking libpcap call on a silent interface would not return;
-//! its time-out is a buffering delay.) Immediate mode stays off: it makes libpcap fall back to a ring without blocks.
+//! its time-out is a buffering delay.) Windows has no poll(2) for it: there the handle is looked at every 10 ms. Immediate
+//! mode stays off: it makes libpcap fall back to a ring without blocks.
 
 use super::filter::FilterError;
 use super::interfaces::{self, Interface};
-use super::{Adapter, CaptureError, Config, FrameSink, InterfaceInfo, Missing, Poll, Statistics};
+use super::{Adapter, CaptureError, Config, FrameSink, InterfaceInfo, LiveAdapter, Missing, Poll, Statistics};
 use crate::packet::{Frame, InterfaceId, Linktype, PacketMeta, Perspective};
 use crate::time::{NANOS_PER_SECOND, Timestamp};
 use pcap::{Active, Capture, Inactive, Packet, Stat};
@@ -17,6 +18,10 @@ const BUFFERING_MS: i32 = 50;
 
 /// Nanoseconds of one unit of libpcap's time fraction. libpcap grants nanoseconds on every Linux device.
 const FRACTION_NANOS: u64 = if cfg!(target_os = "linux") { 1 } else { 1000 };
+
+/// Frames taken at once. A ring block bounds it on Unix; elsewhere the number does, so that the thread soon sees what else
+/// is asked of it.
+const BATCH: Option<usize> = if cfg!(unix) { None } else { Some(1024) };
 
 /// A libpcap handle on one interface.
 ///
@@ -44,11 +49,10 @@ impl PcapAdapter {
         let interface =
             InterfaceInfo { id, name: name.into(), linktypes: vec![linktype], perspective: perspective(described) };
         let counted = Counted::default();
-        let handle = nonblocking(handle).map_err(|error| failed(name, &error))?;
+        let handle = handle.setnonblock().map_err(|error| failed(name, &error))?;
         let mut adapter = Self { handle, interface: [interface], promiscuous, announced: false, counted };
-        if let Some(expression) = &config.bpf {
-            adapter.set_filter(Some(expression))?;
-        }
+        // Without any filter libpcap leaves whole super-frames in the buffer; with one the kernel cuts them.
+        adapter.install_filter(config.bpf.as_deref())?;
         Ok(adapter)
     }
 
@@ -57,15 +61,22 @@ impl PcapAdapter {
         self.promiscuous
     }
 
-    /// Replaces the filter; `None` passes everything. Frames already in the buffer are filtered by libpcap.
-    ///
-    /// # Errors
-    /// [`CaptureError::Filter`] when it does not compile; the old filter stays.
-    pub fn set_filter(&mut self, expression: Option<&str>) -> Result<(), CaptureError> {
+    /// Sets the filter by libpcap, which empties the buffer meanwhile.
+    fn install_filter(&mut self, expression: Option<&str>) -> Result<(), CaptureError> {
         let expression = expression.unwrap_or_default();
         let linktype = self.linktype();
         let set = self.handle.filter(expression, true);
         set.map_err(|error| FilterError::new(expression, linktype, &error).into())
+    }
+
+    /// Replaces the filter of the socket below libpcap, which does not look at frames once the kernel has.
+    #[cfg(target_os = "linux")]
+    fn replace_filter(&mut self, expression: &str) -> Result<(), CaptureError> {
+        let linktype = self.linktype();
+        let attached = super::raw::replace(&mut self.handle, expression);
+        let attached = attached.map_err(|error| FilterError::new(expression, linktype, &error))?;
+        let interface = self.name().to_owned();
+        attached.map_err(|error| CaptureError::Live { interface, message: error.to_string() })
     }
 
     fn name(&self) -> &str {
@@ -93,7 +104,7 @@ impl PcapAdapter {
         }
     }
 
-    /// The handle itself waits, for its time-out.
+    /// Without poll(2) one can only look.
     #[cfg(not(unix))]
     #[expect(clippy::unnecessary_wraps, reason = "as on Unix, where waiting can fail")]
     fn is_readable(&self, _: Duration) -> Result<bool, CaptureError> {
@@ -118,12 +129,15 @@ impl Adapter for PcapAdapter {
         }
         let [interface] = &self.interface;
         let (id, linktype) = (interface.id, self.linktype());
-        let taken = self.handle.dispatch(None, |packet| {
+        let taken = self.handle.dispatch(BATCH, |packet| {
             let meta = meta(&packet, id, linktype);
             sink.frames(&[Frame { meta, bytes: packet.data }]);
         });
         match taken {
-            Ok(0) => Ok(Poll::Idle),
+            Ok(0) => {
+                wait_without_poll(wait);
+                Ok(Poll::Idle)
+            }
             Ok(_) => Ok(Poll::Frames),
             Err(error) => Err(failed(self.name(), &error)),
         }
@@ -141,13 +155,28 @@ impl Adapter for PcapAdapter {
     }
 }
 
+impl LiveAdapter for PcapAdapter {
+    /// On Linux no frame is lost for it.
+    fn set_filter(&mut self, expression: Option<&str>) -> Result<(), CaptureError> {
+        #[cfg(target_os = "linux")]
+        if self.linktype() == Linktype::Ethernet {
+            return self.replace_filter(expression.unwrap_or_default());
+        }
+        self.install_filter(expression)
+    }
+
+    fn backend(&self) -> &'static str {
+        "libpcap"
+    }
+}
+
 fn meta(packet: &Packet<'_>, interface: InterfaceId, linktype: Linktype) -> PacketMeta {
     let (timestamp, timed) = match time(packet) {
         Some(timestamp) => (timestamp, true),
         None => (Timestamp::MIN, false),
     };
     let (caplen, wire_len) = (packet.header.caplen, packet.header.len);
-    PacketMeta { timestamp, timed, interface, linktype, caplen, wire_len, direction: None }
+    PacketMeta { timestamp, timed, interface, linktype, caplen, wire_len, direction: None, gso_size: 0 }
 }
 
 /// `None` for times before 1970.
@@ -179,6 +208,7 @@ impl Counted {
             received: self.seen.saturating_sub(self.dropped),
             kernel_dropped: self.dropped,
             interface_dropped: self.interface_dropped,
+            freezes: 0,
         }
     }
 }
@@ -202,16 +232,12 @@ fn inactive(name: &str, config: &Config) -> Result<Capture<Inactive>, pcap::Erro
     Ok(handle)
 }
 
-#[cfg(unix)]
-fn nonblocking(handle: Capture<Active>) -> Result<Capture<Active>, pcap::Error> {
-    handle.setnonblock()
-}
-
-/// There is no poll(2): the handle blocks, for its time-out at most.
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "as on Unix, where it can fail")]
-fn nonblocking(handle: Capture<Active>) -> Result<Capture<Active>, pcap::Error> {
-    Ok(handle)
+/// Where there is no poll(2), what would have been waited in it after a look that found nothing.
+fn wait_without_poll(wait: Duration) {
+    const LOOK_AGAIN: Duration = Duration::from_millis(10);
+    if cfg!(not(unix)) {
+        std::thread::sleep(wait.min(LOOK_AGAIN));
+    }
 }
 
 /// The device's own link type, or one that netmon reads where the device offers a choice.
@@ -228,7 +254,8 @@ fn prefer_known_linktype(handle: &mut Capture<Active>) -> Linktype {
     }
 }
 
-fn perspective(interface: &Interface) -> Perspective {
+/// What an interface tells of the direction of its frames.
+pub(super) fn perspective(interface: &Interface) -> Perspective {
     Perspective {
         mac: interface.mac,
         addresses: interface.addresses.iter().map(|network| network.addr()).collect(),
@@ -289,7 +316,7 @@ mod tests {
     fn dropped_frames_are_not_received_ones() {
         assert_eq!(
             Counted::default().add(stat(100, 30, 0)),
-            Statistics { received: 70, kernel_dropped: 30, interface_dropped: 0 }
+            Statistics { received: 70, kernel_dropped: 30, interface_dropped: 0, freezes: 0 }
         );
     }
 

@@ -2,17 +2,29 @@
 
 #[cfg(target_os = "linux")]
 mod linux;
+mod monitor;
+mod overlap;
 mod pattern;
+#[cfg(any(not(target_os = "linux"), test))]
+mod portable;
+mod selection;
 
-pub use pattern::{Resolved, resolve};
+pub use monitor::Monitor;
+pub use overlap::overlaps;
+pub use pattern::{Resolved, check_names, resolve};
+pub use selection::{Change, Selection};
+
+#[cfg(target_os = "linux")]
+use linux as system;
+#[cfg(not(target_os = "linux"))]
+use portable as system;
 
 use super::pcap::refused;
 use super::{CaptureError, Missing};
 use crate::packet::Linktype;
 use crate::stats::KernelCounters;
 use ipnet::IpNet;
-use pcap::{Capture, Device};
-use std::net::IpAddr;
+use pcap::Capture;
 
 /// A network interface of this machine, in this network namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +49,41 @@ pub struct Interface {
     pub mac: Option<[u8; 6]>,
     /// What its link says of itself.
     pub link: Link,
+    /// Index of the bridge, bond or other master that it is a port of. Linux only, like all that follow.
+    pub master: Option<u32>,
+    /// Index of the interface of this namespace that it stands on (a VLAN's, a tunnel's) or is paired with (veth).
+    pub parent: Option<u32>,
+    /// What the kernel calls its kind: `veth`, `bridge`, `vlan`; `None` for most hardware.
+    pub kind: Option<String>,
+    /// What the kernel counted on it.
+    pub kernel: Option<KernelCounters>,
+}
+
+impl Interface {
+    /// Whether only the kernel's counters differ, if anything.
+    pub(crate) fn is_same_but_counters(&self, other: &Self) -> bool {
+        // All of them by name: a new one has to be thought of here.
+        let Self {
+            name,
+            index,
+            description,
+            up,
+            running,
+            loopback,
+            wireless,
+            addresses,
+            mac,
+            link,
+            master,
+            parent,
+            kind,
+            kernel: _,
+        } = self;
+        (index, up, running, loopback, wireless)
+            == (&other.index, &other.up, &other.running, &other.loopback, &other.wireless)
+            && (mac, link, master, parent) == (&other.mac, &other.link, &other.master, &other.parent)
+            && (name, description, kind, addresses) == (&other.name, &other.description, &other.kind, &other.addresses)
+    }
 }
 
 /// State of a link; `None` is "not available", as everywhere but on Linux.
@@ -55,36 +102,7 @@ pub struct Link {
 /// # Errors
 /// [`CaptureError::ListInterfaces`] when the system does not say.
 pub fn list() -> Result<Vec<Interface>, CaptureError> {
-    let devices = Device::list().map_err(|error| CaptureError::ListInterfaces { message: error.to_string() })?;
-    let mut interfaces: Vec<Interface> = devices.into_iter().filter_map(interface).collect();
-    add_hardware_addresses(&mut interfaces);
-    Ok(interfaces)
-}
-
-/// `None` for libpcap's other devices, which are no network interfaces (`any`, `nflog`, `usbmon0`).
-fn interface(device: Device) -> Option<Interface> {
-    let index = index(&device.name);
-    if cfg!(unix) && index.is_none() {
-        return None;
-    }
-    let addresses = device.addresses.iter().map(|address| network(address.addr, address.netmask)).collect();
-    let link = link(&device.name);
-    Some(Interface {
-        index,
-        description: device.desc,
-        up: device.flags.is_up(),
-        running: device.flags.is_running(),
-        loopback: device.flags.is_loopback(),
-        wireless: device.flags.is_wireless(),
-        addresses,
-        mac: None,
-        link,
-        name: device.name,
-    })
-}
-
-fn network(address: IpAddr, mask: Option<IpAddr>) -> IpNet {
-    mask.and_then(|mask| IpNet::with_netmask(address, mask).ok()).unwrap_or(IpNet::from(address))
+    system::list()
 }
 
 /// Link types that the interface offers, the one that is captured first; opens it for a moment.
@@ -106,21 +124,14 @@ pub fn probe(name: &str) -> Result<Vec<Linktype>, CaptureError> {
 
 /// What this process lacks to capture on any interface; `None` where nothing is known to be missing.
 pub fn missing() -> Option<Missing> {
-    #[cfg(target_os = "linux")]
-    return linux::missing();
-    #[cfg(not(target_os = "linux"))]
-    None
+    system::missing()
 }
 
 /// The interface that packets to the rest of the world leave by; the loopback where there is none.
 ///
 /// Linux: the default route with the least metric, of IPv4 before IPv6. Elsewhere: libpcap's own choice.
 pub fn of_default_route() -> String {
-    #[cfg(target_os = "linux")]
-    let found = linux::of_default_route();
-    #[cfg(not(target_os = "linux"))]
-    let found = Device::lookup().ok().flatten().map(|device| device.name);
-    found.unwrap_or_else(loopback)
+    system::of_default_route().unwrap_or_else(loopback)
 }
 
 fn loopback() -> String {
@@ -130,24 +141,12 @@ fn loopback() -> String {
 
 /// The kernel's own 64-bit counters of an interface; `None` where it is gone or the system is not Linux.
 pub fn kernel_counters(name: &str) -> Option<KernelCounters> {
-    #[cfg(target_os = "linux")]
-    return linux::kernel_counters(name);
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = name;
-        None
-    }
+    system::kernel_counters(name)
 }
 
 /// State, speed and MTU of a link.
 pub fn link(name: &str) -> Link {
-    #[cfg(target_os = "linux")]
-    return linux::link(name);
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = name;
-        Link::default()
-    }
+    system::link(name)
 }
 
 /// The error for a name that is not in `list`, with the names that are close.
@@ -167,42 +166,9 @@ pub(super) fn linktype(dlt: pcap::Linktype) -> Linktype {
     u16::try_from(dlt.0).map_or(Linktype::Other(u16::MAX), Linktype::from_number)
 }
 
-#[cfg(unix)]
-fn index(name: &str) -> Option<u32> {
-    nix::net::if_::if_nametoindex(name).ok()
-}
-
-#[cfg(not(unix))]
-fn index(_: &str) -> Option<u32> {
-    None
-}
-
-/// Hardware addresses as the system lists them; all zeros is none.
-#[cfg(unix)]
-fn add_hardware_addresses(interfaces: &mut [Interface]) {
-    let Ok(addresses) = nix::ifaddrs::getifaddrs() else { return };
-    for entry in addresses {
-        let mac = entry.address.as_ref().and_then(|address| address.as_link_addr()?.addr());
-        let Some(mac) = mac.filter(|mac| *mac != [0; 6]) else { continue };
-        if let Some(interface) = interfaces.iter_mut().find(|interface| interface.name == entry.interface_name) {
-            interface.mac = Some(mac);
-        }
-    }
-}
-
-#[cfg(not(unix))]
-fn add_hardware_addresses(_: &mut [Interface]) {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_network_keeps_the_address_and_takes_the_mask() {
-        let network = network("10.1.2.3".parse().unwrap(), Some("255.255.0.0".parse().unwrap()));
-        assert_eq!((network.to_string(), network.addr().to_string()), ("10.1.2.3/16".into(), "10.1.2.3".into()));
-        assert_eq!(super::network("::1".parse().unwrap(), None).to_string(), "::1/128");
-    }
 
     #[test]
     fn an_unknown_name_lists_the_nearest_first() {
@@ -219,5 +185,24 @@ mod tests {
         assert!(lo.loopback && lo.index.is_some() && lo.mac.is_none());
         assert!(kernel_counters("lo").is_some() && kernel_counters("no such").is_none());
         assert!(list.iter().all(|interface| interface.name != "any"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn rtnetlink_and_libpcap_agree_on_the_interfaces() {
+        let (before, libpcap, after) = (list().unwrap(), portable::list().unwrap(), list().unwrap());
+        // Whatever else this machine does: those that stayed as they were.
+        let stable = before.iter().filter(|interface| after.iter().any(|later| later.is_same_but_counters(interface)));
+        let facts = |interface: &Interface| {
+            let addresses: std::collections::BTreeSet<IpNet> = interface.addresses.iter().copied().collect();
+            (interface.index, interface.up, interface.running, interface.loopback, addresses)
+        };
+        for interface in stable {
+            let witness = libpcap.iter().find(|witness| witness.name == interface.name).unwrap();
+            assert_eq!(facts(interface), facts(witness), "{}", interface.name);
+            assert!(interface.mac.is_none() || interface.mac == witness.mac, "{interface:?} {witness:?}");
+        }
+        let known = |name: &str| before.iter().chain(&after).any(|interface| interface.name == name);
+        assert!(libpcap.iter().all(|witness| known(&witness.name)));
     }
 }

@@ -49,8 +49,18 @@ pub fn resolve(patterns: &[String], list: &[Interface]) -> Result<Resolved, Capt
     Ok(resolved)
 }
 
+/// Whether every plain name among the patterns exists; globs may wait for theirs.
+///
+/// # Errors
+/// [`CaptureError::NoSuchInterface`] for the first that does not.
+pub fn check_names(patterns: &[String], list: &[Interface]) -> Result<(), CaptureError> {
+    let asked = patterns.iter().filter(|pattern| !pattern.starts_with('!') && is_name(pattern));
+    let missing = asked.into_iter().find(|name| list.iter().all(|interface| interface.name != **name));
+    missing.map_or(Ok(()), |name| Err(no_such(name, list)))
+}
+
 /// Neither `any` nor a glob.
-fn is_name(pattern: &str) -> bool {
+pub(super) fn is_name(pattern: &str) -> bool {
     pattern != "any" && !pattern.contains(['*', '?'])
 }
 
@@ -59,7 +69,7 @@ fn matches(pattern: &str, interface: &Interface) -> bool {
 }
 
 /// Whether `text` is of the form of `pattern`: `*` is any run of bytes, `?` any one byte.
-fn glob(pattern: &[u8], text: &[u8]) -> bool {
+pub(super) fn glob(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     // Where to go on when what follows the last star does not fit: one byte later in the text.
     let mut retry = None;
@@ -122,6 +132,16 @@ mod tests {
         let resolved = resolve(&["eth0".into(), "wlan*".into()], &machine()).unwrap();
         assert_eq!((resolved.names, resolved.unmatched), (vec!["eth0".into()], vec!["wlan*".into()]));
         assert_eq!(names(&["wlan?", "!lo"]).unwrap_err().to_string(), "no interface matches `wlan?`, `!lo`");
+    }
+
+    #[test]
+    fn only_plain_names_must_exist() {
+        let check = |patterns: &[&str]| {
+            let patterns: Vec<String> = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+            check_names(&patterns, &machine()).map_err(|error| error.to_string())
+        };
+        assert_eq!(check(&["eth0", "wlan*", "any", "!eth9"]), Ok(()));
+        assert!(check(&["eth0", "eht1"]).unwrap_err().starts_with("no interface `eht1`; there are: eth1, eth0"));
     }
 
     #[test]

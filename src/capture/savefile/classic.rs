@@ -109,7 +109,7 @@ impl Classic {
         let timestamp = self.timestamp(seconds, self.order.u32([f0, f1, f2, f3]));
         let direction = if self.record_header == 16 { None } else { bytes.get(22).copied().and_then(direction) };
         let (interface, linktype) = (self.interface, self.linktype);
-        let meta = PacketMeta { timestamp, timed: true, interface, linktype, caplen, wire_len, direction };
+        let meta = PacketMeta { timestamp, timed: true, interface, linktype, caplen, wire_len, direction, gso_size: 0 };
         Step::Packet(Record { meta, data: self.record_header, size })
     }
 

@@ -44,10 +44,10 @@ impl Input {
             Self::Stdin => stdin(),
         };
         let (file, metadata) = opened.map_err(|source| CaptureError::OpenFile { file: self.name(), source })?;
-        if let Some(fault) = unreadable(&file, &metadata) {
+        if let Some(fault) = unreadable(&file, metadata.as_ref()) {
             return Err(CaptureError::NotACapture { file: self.name(), fault });
         }
-        Ok((file, metadata.is_file().then_some(metadata.len())))
+        Ok((file, metadata.filter(Metadata::is_file).map(|metadata| metadata.len())))
     }
 }
 
@@ -60,7 +60,7 @@ fn stem(path: &Path) -> String {
 
 /// Opens without waiting for the writer of a FIFO; reading waits for it, in steps.
 #[cfg(unix)]
-fn open_path(path: &Path) -> io::Result<(File, Metadata)> {
+fn open_path(path: &Path) -> io::Result<(File, Option<Metadata>)> {
     use nix::fcntl::OFlag;
     use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 
@@ -71,43 +71,46 @@ fn open_path(path: &Path) -> io::Result<(File, Metadata)> {
     }
     let file = options.open(path)?;
     let metadata = file.metadata()?;
-    Ok((file, metadata))
+    Ok((file, Some(metadata)))
 }
 
-#[cfg(not(unix))]
-fn open_path(path: &Path) -> io::Result<(File, Metadata)> {
-    let metadata = std::fs::metadata(path)?;
-    if metadata.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    Ok((File::open(path)?, metadata))
+/// Windows opens a folder only when told that it is one.
+#[cfg(windows)]
+fn open_path(path: &Path) -> io::Result<(File, Option<Metadata>)> {
+    use std::os::windows::fs::OpenOptionsExt;
+    const FILE_FLAG_BACKUP_SEMANTICS: u32 = 0x0200_0000;
+
+    let file = File::options().read(true).custom_flags(FILE_FLAG_BACKUP_SEMANTICS).open(path)?;
+    let metadata = file.metadata().ok();
+    Ok((file, metadata))
 }
 
 #[cfg(unix)]
-fn stdin() -> io::Result<(File, Metadata)> {
+fn stdin() -> io::Result<(File, Option<Metadata>)> {
     use std::os::fd::AsFd;
     let file = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let metadata = file.metadata()?;
-    Ok((file, metadata))
+    Ok((file, Some(metadata)))
 }
 
+/// A pipe has no metadata there.
 #[cfg(windows)]
-fn stdin() -> io::Result<(File, Metadata)> {
+fn stdin() -> io::Result<(File, Option<Metadata>)> {
     use std::os::windows::io::AsHandle;
     let file = File::from(io::stdin().as_handle().try_clone_to_owned()?);
-    let metadata = file.metadata()?;
+    let metadata = file.metadata().ok();
     Ok((file, metadata))
 }
 
 /// What kind of thing it is, if none that holds a capture.
-fn unreadable(file: &File, metadata: &Metadata) -> Option<FileFault> {
-    if metadata.is_dir() {
+fn unreadable(file: &File, metadata: Option<&Metadata>) -> Option<FileFault> {
+    if metadata.is_some_and(Metadata::is_dir) {
         return Some(FileFault::Kind("a directory"));
     }
     #[cfg(unix)]
     {
         use std::os::unix::fs::FileTypeExt;
-        if metadata.file_type().is_block_device() {
+        if metadata.is_some_and(|metadata| metadata.file_type().is_block_device()) {
             return Some(FileFault::Kind("a block device"));
         }
     }

@@ -217,6 +217,7 @@ impl<'a> Batch<'a> {
                 caplen: 0,
                 wire_len: 0,
                 direction: None,
+                gso_size: 0,
             },
             bytes: &[],
         };

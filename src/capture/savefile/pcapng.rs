@@ -212,7 +212,7 @@ impl Pcapng {
             }
         };
         let (interface, linktype) = (interface.id, interface.linktype);
-        let meta = PacketMeta { timestamp, timed, interface, linktype, caplen, wire_len, direction };
+        let meta = PacketMeta { timestamp, timed, interface, linktype, caplen, wire_len, direction, gso_size: 0 };
         Ok(record(meta, body, data))
     }
 
@@ -228,8 +228,8 @@ impl Pcapng {
         let caplen = wire_len.min(snaplen).min(in_block);
         check_caplen(caplen, body, 4)?;
         let (interface, linktype) = (interface.id, interface.linktype);
-        let meta =
-            PacketMeta { timestamp: self.last, timed: false, interface, linktype, caplen, wire_len, direction: None };
+        let (timestamp, timed, direction) = (self.last, false, None);
+        let meta = PacketMeta { timestamp, timed, interface, linktype, caplen, wire_len, direction, gso_size: 0 };
         Ok(record(meta, body, 4))
     }
 

@@ -2,6 +2,7 @@
 
 mod bad;
 mod classic;
+#[cfg(not(windows))] // where the pcap crate leaves nanoseconds out
 mod libpcap;
 mod merging;
 mod pcapng;

@@ -140,7 +140,7 @@ fn what_is_no_file_of_captures_is_refused_at_open() {
         }
         let error = Savefiles::open(&[Input::Path(path)], &Options::default()).unwrap_err();
         assert!(error.is_usage());
-        error.to_string().replace(&format!("{}/", dir.path().display()), "")
+        error.to_string().replace(&format!("{}{}", dir.path().display(), std::path::MAIN_SEPARATOR), "")
     };
     assert_eq!(open("missing", None), "cannot open `missing`");
     assert_eq!(open("empty", Some(b"")), "`empty` is empty, not a capture");
