@@ -7,6 +7,7 @@ use netmon::config::{
     Config, File, Finding, Loaded, MAX_BYTES, Mistakes, NO_CHECKS, Override, from_yaml, load_with, schema,
 };
 use netmon::http::Bind;
+use netmon::privilege::UserName;
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -47,7 +48,7 @@ fn the_schema_describes_every_key_with_its_default() {
 fn the_schema_refuses_what_is_out_of_bounds_or_unknown() {
     for bad in [
         serde_json::json!({"capture": {"snaplen": 63}}),
-        serde_json::json!({"capture": {"backend": "raw"}}),
+        serde_json::json!({"capture": {"backend": "dpdk"}}),
         serde_json::json!({"captures": {}}),
         serde_json::json!({"aggregation": {"windows": [1, 2, 3, 4, 5, 6, 7]}}),
         serde_json::json!({"flows": {"timeouts": {"udp": 0}}}),
@@ -190,6 +191,19 @@ fn a_value_alone_is_a_list_of_one() {
     assert_eq!(config.interfaces, ["eth0"]);
     assert_eq!(config.api.bind, [Bind::Tcp("[::]:9090".parse().unwrap())]);
     assert_eq!(config.aggregation.windows, [Duration::from_secs(5)]);
+}
+
+#[test]
+fn a_user_is_a_name_or_numbers_or_nobody_in_particular() {
+    let user = |text: &str| from_yaml("f.yaml", format!("privileges: {{user: {text}}}\n").as_bytes());
+    let parsed = |text| user(text).unwrap().config.privileges.user;
+    assert_eq!(parsed("netmon"), Some(UserName::Name("netmon".into())));
+    assert_eq!(parsed("1000"), Some(UserName::Ids { uid: 1000, gid: None }));
+    assert_eq!(parsed("\"1000:4294967294\""), Some(UserName::Ids { uid: 1000, gid: Some(4_294_967_294) }));
+    assert_eq!(parsed("''"), None);
+    for bad in ["0", "0:5", "5:0", "root", "4294967295", "-1", "1:", ":1", "a:b", "a/b", "'a b'", "01"] {
+        assert!(user(bad).is_err(), "{bad}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::Config;
 use super::file::{Aggregation, Capture, File, Flows, Timeouts};
 use super::setting::ClassName;
-use crate::{capture, flow, http, stats, telemetry};
+use crate::{capture, flow, http, privilege, stats, telemetry};
 use std::collections::BTreeMap;
 
 /// Mistakes that no key makes alone, as key path and message.
@@ -41,16 +41,24 @@ pub(super) fn config(file: &File) -> Config {
         aggregation: aggregation(file),
         local_networks: file.local_networks.0.clone(),
         api: http::Config { bind: file.api.bind.0.clone(), hosts: file.api.hosts.0.clone() },
+        privileges: privilege::Config {
+            user: file.privileges.user.0.clone(),
+            sandbox: file.privileges.sandbox.0,
+            keep_net_raw: file.privileges.keep_net_raw.0,
+        },
         telemetry: telemetry::Config { level: file.telemetry.level.0.clone(), format: file.telemetry.format.0 },
     }
 }
 
 fn capture(capture: &Capture) -> capture::Config {
     capture::Config {
+        backend: capture.backend.0,
         bpf: capture.bpf.0.clone(),
         promiscuous: capture.promiscuous.0,
         snaplen: saturating_u32(capture.snaplen.0),
         buffer_bytes: saturating_u32(capture.buffer.0),
+        rings: saturating_usize(capture.rings.0),
+        spares: saturating_usize(capture.spares.0),
     }
 }
 

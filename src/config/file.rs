@@ -4,8 +4,8 @@
 //! its description in the JSON Schema.
 
 use super::rules::{
-    Backend, BindAddress, Bytes, Count, Filter, HostName, InterfacePattern, LogFormat, LogLevel, Network,
-    OptionalPeriod, Period, Port, Switch, Window,
+    BindAddress, Bytes, CaptureBackend, Count, Filter, HostName, InterfacePattern, LogFormat, LogLevel, Network,
+    OptionalPeriod, Period, Port, Sandbox, Switch, User, Window,
 };
 use super::setting::{ClassName, List, Setting};
 use schemars::JsonSchema;
@@ -33,6 +33,8 @@ pub struct File {
     pub address_classes: BTreeMap<ClassName, List<Network, 1, 64>>,
     /// The HTTP interface: metrics, REST, the page.
     pub api: Api,
+    /// What is given up once everything is open.
+    pub privileges: Privileges,
     /// The log of netmon itself, on stderr.
     pub telemetry: Telemetry,
 }
@@ -42,8 +44,8 @@ pub struct File {
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
 pub struct Capture {
-    /// What captures: `pcap` is libpcap, on every system.
-    pub backend: Setting<Backend>,
+    /// What captures: `pcap` is libpcap, on every system; `raw` is an AF_PACKET ring of netmon's own, on Linux.
+    pub backend: Setting<CaptureBackend>,
     /// A BPF filter in the syntax of tcpdump, pcap-filter(7). Empty: everything is captured. What it leaves out is not
     /// counted anywhere.
     pub bpf: Setting<Filter>,
@@ -53,6 +55,12 @@ pub struct Capture {
     pub snaplen: Setting<Bytes<64, 262_144, 512>>,
     /// Kernel buffer of each interface. A larger one bridges longer stalls without drops and takes that much memory.
     pub buffer: Setting<Bytes<{ 256 * KIB }, GIB, { 16 * MIB }>>,
+    /// Rings of each interface with the backend `raw`: the flows are spread over them, and each has a thread and a
+    /// share of the buffer. More than one is for hosts where one core is not enough.
+    pub rings: Setting<Count<1, 16, 1>>,
+    /// Packet sockets opened at the start for interfaces that come, or come back, when there is no privilege left to
+    /// open more (Linux). One that is not in use costs a descriptor.
+    pub spares: Setting<Count<0, 256, 32>>,
 }
 
 /// What is counted, over which time.
@@ -146,6 +154,21 @@ pub struct Api {
     /// Names under which it may be asked, beside `localhost` and the address of the connection. Others are refused, so
     /// that no web page can reach it through a name of its own.
     pub hosts: List<HostName, 0, 32>,
+}
+
+/// What is given up once everything is open.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Privileges {
+    /// Who netmon becomes when it is started as root: a name, a number, `UID:GID`. Empty: `netmon` if there is such a
+    /// user, else `nobody`.
+    pub user: Setting<User>,
+    /// `auto` confines as far as the system can and says what is missing, `strict` does not start without all of it,
+    /// `off` confines neither files nor system calls. Root and capabilities are given up in any case.
+    pub sandbox: Setting<Sandbox>,
+    /// Keep CAP_NET_RAW, so that an interface that was deleted can be opened again when it comes back.
+    pub keep_net_raw: Setting<Switch<false>>,
 }
 
 /// The log of netmon itself.

@@ -16,31 +16,33 @@
 //! # Ok::<(), netmon::config::Mistakes>(())
 //! ```
 
+mod changes;
 mod check;
 mod document;
 mod file;
 mod layers;
 mod mistake;
 mod read;
+mod reread;
 mod rules;
 mod setting;
 mod source;
 pub mod units;
 
+pub use changes::{Changes, Part};
 pub use document::{MAX_BYTES, MAX_DEPTH, MAX_INDICATORS, MAX_NODES};
 pub use file::File;
 pub use layers::Override;
 pub use mistake::{Mistake, Mistakes, Place};
 pub use source::DEFAULT_FILES;
 
-use crate::{capture, flow, http, stats, telemetry};
+use crate::{capture, flow, http, privilege, stats, telemetry};
 use document::Document;
 use ipnet::IpNet;
 use layers::Layers;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Everything a daemon needs; cannot be wrong once made by [`load`] or [`from_yaml`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,6 +59,8 @@ pub struct Config {
     pub local_networks: Vec<IpNet>,
     /// HTTP.
     pub api: http::Config,
+    /// What is given up at the start.
+    pub privileges: privilege::Config,
     /// Logs.
     pub telemetry: telemetry::Config,
 }
@@ -117,17 +121,26 @@ pub fn load_with(
     overrides: &[Override],
     checks: Checks<'_>,
 ) -> Result<Loaded, Mistakes> {
-    let (path, document) = match source::find(file) {
+    from_source(source::find(file), environment, overrides, checks)
+}
+
+/// The config whose file, if there is one, has these bytes.
+fn from_source(
+    found: Result<Option<(PathBuf, Vec<u8>)>, Mistake>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    overrides: &[Override],
+    checks: Checks<'_>,
+) -> Result<Loaded, Mistakes> {
+    let (file, document) = match found {
         Ok(Some((path, bytes))) => {
-            let name = Arc::from(path.to_string_lossy());
-            let document = Document::parse(&name, &bytes);
+            let document = Document::parse(&path.to_string_lossy().into(), &bytes);
             (Some(path), document)
         }
         Ok(None) => (None, Ok(Document::default())),
         Err(mistake) => (None, Err(mistake)),
     };
     let loaded = from_layers(document, environment, overrides, checks)?;
-    Ok(Loaded { file: path, ..loaded })
+    Ok(Loaded { file, ..loaded })
 }
 
 /// Reads a config from the bytes of a YAML file alone; `name` is for the messages.

@@ -3,11 +3,13 @@
 
 mod addresses;
 mod numbers;
+mod privileges;
 mod texts;
 
 pub use addresses::{BindAddress, HostName, Network};
 pub use numbers::{Bytes, Count, OptionalPeriod, Period, Port, Switch, Window};
-pub use texts::{Backend, Filter, InterfacePattern, LogFormat, LogLevel};
+pub use privileges::{Sandbox, User};
+pub use texts::{CaptureBackend, Filter, InterfacePattern, LogFormat, LogLevel};
 
 use schemars::Schema;
 use serde_json::Value as Json;

@@ -5,6 +5,7 @@ use super::mistake::{Mistake, Place};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where a config is looked for when none is named, in this order.
 pub const DEFAULT_FILES: [&str; 2] = ["netmon.yaml", "/etc/netmon/netmon.yaml"];
@@ -25,14 +26,61 @@ pub(super) fn find(named: Option<&Path>) -> Result<Option<(PathBuf, Vec<u8>)>, M
     Ok(None)
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("not a regular file"));
+/// How long a file has to stay unchanged to count as written; longer than the grain of its times.
+const QUIET: Duration = Duration::from_millis(20);
+/// How often that is tried.
+const ATTEMPTS: u32 = 50;
+
+/// The bytes of a file that may be being written: it was neither changed nor empty for a moment. A file that is
+/// replaced by another one needs no waiting for, since the one that was opened stays as it is.
+pub(super) fn read_settled(path: &Path) -> Result<Vec<u8>, Mistake> {
+    let mut empty = false;
+    for _ in 0..ATTEMPTS {
+        let settled = try_settled(path).map_err(|error| unreadable(path, &error))?;
+        empty = settled.as_ref().is_some_and(Vec::is_empty);
+        if let Some(bytes) = settled.filter(|bytes| !bytes.is_empty()) {
+            return Ok(bytes);
+        }
     }
+    Err(whole(
+        path,
+        if empty { "is empty, which a reload takes for a file that is being written" } else { "changes all the time" },
+    ))
+}
+
+/// `None` if it was changed meanwhile.
+fn try_settled(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = open_regular(path)?;
+    let before = file.metadata()?;
+    let bytes = contents(&file)?;
+    std::thread::sleep(QUIET);
+    let after = file.metadata()?;
+    let is_settled = before.len() == after.len() && before.modified()? == after.modified()?;
+    Ok(is_settled.then_some(bytes))
+}
+
+fn whole(path: &Path, message: &str) -> Mistake {
+    Mistake::new(Place::File(path.to_string_lossy().into()), message)
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    contents(&open_regular(path)?)
+}
+
+fn contents(file: &File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+fn open_regular(path: &Path) -> io::Result<File> {
+    let irregular = || io::Error::other("not a regular file");
+    // Windows opens no directory, and says that access is denied.
+    if cfg!(windows) && path.is_dir() {
+        return Err(irregular());
+    }
+    let file = open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(irregular()) }
 }
 
 /// Opens without waiting: a FIFO without a writer would hold the start up for ever.

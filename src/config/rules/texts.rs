@@ -1,31 +1,25 @@
 //! Names, filters and choices.
 
 use super::{Rule, Single};
+use crate::capture::Backend;
 use crate::config::mistake::quoted;
 use crate::config::units::Size;
 use crate::telemetry::{self, Levels, is_unsafe};
 use schemars::{Schema, json_schema};
 use serde_json::Value as Json;
 
-/// What captures. One of one, for now; the others are named so that a message can tell what to do instead.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Backend {
-    /// libpcap.
-    #[default]
-    Pcap,
-}
+/// What captures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CaptureBackend;
 
-impl Rule for Backend {
-    type Value = Self;
+impl Rule for CaptureBackend {
+    type Value = Backend;
 
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Backend, String> {
         match text {
-            "pcap" => Ok(Self::Pcap),
-            "raw" => {
-                Err("`raw` (the AF_PACKET ring of Linux, which this version does not have; `pcap` captures the same \
-                          frames)"
-                    .into())
-            }
+            "pcap" => Ok(Backend::Pcap),
+            "raw" if cfg!(target_os = "linux") => Ok(Backend::Raw),
+            "raw" => Err("`raw` (the AF_PACKET ring, which only Linux has)".into()),
             "replay" => {
                 Err("`replay` (reads capture files, which `netmon replay FILE` does with this same config)".into())
             }
@@ -34,21 +28,24 @@ impl Rule for Backend {
     }
 
     fn allowed() -> String {
-        "`pcap`".into()
+        "`pcap` or `raw`".into()
     }
 
-    fn json(_: &Self) -> Json {
-        "pcap".into()
+    fn json(value: &Backend) -> Json {
+        match value {
+            Backend::Pcap => "pcap".into(),
+            Backend::Raw => "raw".into(),
+        }
     }
 
     fn schema() -> Schema {
-        json_schema!({"type": "string", "enum": ["pcap"]})
+        json_schema!({"type": "string", "enum": ["pcap", "raw"]})
     }
 }
 
-impl Single for Backend {
-    fn default() -> Self {
-        Self::Pcap
+impl Single for CaptureBackend {
+    fn default() -> Backend {
+        Backend::Pcap
     }
 
     fn default_text() -> String {
