@@ -13,6 +13,7 @@ mod escape;
 mod levels;
 mod limit;
 mod line;
+mod stderr;
 
 pub use escape::Escaped;
 pub(crate) use escape::is_unsafe;
@@ -22,13 +23,15 @@ pub use limit::LINES_PER_SECOND;
 use crate::time::Timestamp;
 use limit::{Limiter, Verdict};
 use line::{Fields, Line};
-use std::io::{self, Write};
+use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tracing::subscriber::set_global_default;
 use tracing::{Event, Subscriber, span};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
+use tracing_subscriber::reload;
 
 /// How netmon logs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,10 +70,10 @@ impl Format {
 /// # Errors
 /// [`AlreadyLogging`]; nothing changes then.
 pub fn init(config: &Config) -> Result<Telemetry, AlreadyLogging> {
-    let log = Log::new(config.format, Box::new(io::stderr()), machine_clock());
-    let telemetry = Telemetry { sink: Arc::clone(&log.sink) };
-    let subscriber = Registry::default().with(log.with_filter(config.level.targets()));
-    set_global_default(subscriber).map_err(|_| AlreadyLogging)?;
+    let log = Log::new(config.format, Box::new(stderr::Stderr), machine_clock());
+    let (filter, levels) = reload::Layer::new(config.level.targets());
+    let telemetry = Telemetry { sink: Arc::clone(&log.sink), levels };
+    set_global_default(Registry::default().with(log.with_filter(filter))).map_err(|_| AlreadyLogging)?;
     Ok(telemetry)
 }
 
@@ -82,6 +85,7 @@ pub struct AlreadyLogging;
 /// The running log. Dropping it reports what is still held back; logging itself goes on.
 pub struct Telemetry {
     sink: Arc<Sink>,
+    levels: reload::Handle<Targets, Registry>,
 }
 
 impl Telemetry {
@@ -89,6 +93,12 @@ impl Telemetry {
     /// burst is seen even when nothing else is logged.
     pub fn report_suppressed(&self) {
         self.sink.report(false);
+    }
+
+    /// What is logged from now on.
+    pub fn set_level(&self, levels: &Levels) {
+        // The subscriber of a process lives as long as the process, so there is somebody to hear it.
+        let _ = self.levels.reload(levels.targets());
     }
 }
 
@@ -154,8 +164,8 @@ struct Sink {
 }
 
 impl Sink {
-    /// One write call for each line, so that lines of several threads do not mix. A failing stderr cannot be reported
-    /// anywhere, so its error is dropped.
+    /// One line at a time, so that lines of several threads do not mix. A failing stderr cannot be reported anywhere, so
+    /// its error is dropped.
     fn write(&self, line: &Line) {
         let text = line.render(self.format);
         let _ = lock(&self.output).write_all(text.as_bytes());

@@ -1,6 +1,7 @@
 //! What a log line may and may not hold, with a clock of the test's own.
 
 use super::*;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What was written, and the clock in milliseconds.
@@ -30,9 +31,9 @@ impl Bench {
             (Timestamp::MIN.saturating_add(elapsed), elapsed)
         });
         let log = Log::new(format, Box::new(self.clone()), clock);
-        let telemetry = Telemetry { sink: Arc::clone(&log.sink) };
-        let levels: Levels = level.parse().unwrap();
-        let subscriber = Registry::default().with(log.with_filter(levels.targets()));
+        let (filter, levels) = reload::Layer::new(level.parse::<Levels>().unwrap().targets());
+        let telemetry = Telemetry { sink: Arc::clone(&log.sink), levels };
+        let subscriber = Registry::default().with(log.with_filter(filter));
         tracing::subscriber::with_default(subscriber, || work(&telemetry));
         drop(telemetry);
         let text = String::from_utf8(std::mem::take(&mut *lock(&self.written))).unwrap();
@@ -152,6 +153,20 @@ fn levels_are_kept_by_target() {
         tracing::trace!(target: "netmon::capture", "no");
     });
     assert_eq!(lines.len(), 1);
+}
+
+#[test]
+fn the_level_can_change_while_running() {
+    let lines = Bench::default().lines(Format::Text, "warn", |telemetry| {
+        let say = |text| tracing::info!(target: "netmon::test", text);
+        say("before");
+        telemetry.set_level(&"info".parse().unwrap());
+        say("louder");
+        telemetry.set_level(&"info,netmon::test=off".parse().unwrap());
+        say("silent");
+    });
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].ends_with("text=louder"), "{lines:?}");
 }
 
 #[test]
