@@ -24,6 +24,7 @@
 //! - [`metrics`]: every metric family, in both text formats.
 //! - [`http`]: the server.
 //! - [`telemetry`]: netmon's own log.
+//! - [`privilege`]: what is given up before the first thread starts.
 //!
 //! Between them: [`pipeline`] (threads and queues from an adapter to a snapshot), [`config`] (the YAML file and what it
 //! means), [`app`] (the wiring of the daemon) and [`cli`] (what people type).
@@ -37,6 +38,7 @@ pub mod http;
 pub mod metrics;
 pub mod packet;
 pub mod pipeline;
+pub mod privilege;
 pub mod stats;
 pub mod telemetry;
 pub mod time;

@@ -1,67 +1,188 @@
-//! The capture thread of one interface: adapter, dealer and shard in one loop.
+//! The thread of one ring: adapter, dealer and shard in one loop.
+//!
+//! It owns what it reads from. What changes while it runs comes as an [`Order`] between two polls; what the supervisor
+//! must know of it is in [`Status`].
 
 use super::wall_clock;
-use crate::capture::{self, Adapter, CaptureError, PcapAdapter, Poll, Statistics, interfaces};
+use crate::capture::{CaptureError, LiveAdapter, Poll, Statistics};
+use crate::flow;
 use crate::http::Heartbeat;
-use crate::packet::InterfaceId;
-use crate::pipeline::{Dealer, Publisher};
-use crate::stats::{Capture, DropStage};
+use crate::packet::{InterfaceId, Linktype, Perspective};
+use crate::pipeline::Dealer;
+use crate::stats::DropStage;
 use crate::time::{NANOS_PER_SECOND, Timestamp};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
+use ipnet::IpNet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The longest wait for frames; a stop or a tick is noticed within it.
+/// The longest wait for frames; an order or a tick is noticed within it.
 const WAIT: Duration = Duration::from_millis(50);
 /// How often statistics are read, under load too.
 const STATISTICS: Duration = Duration::from_secs(1);
 /// How far an idle clock stays behind the wall clock: frames may wait that long in the kernel's buffer.
 const BEHIND: u64 = NANOS_PER_SECOND / 5;
 
-/// One interface and its handle.
-pub(super) struct Live {
-    name: String,
+/// What a ring's thread is told to do. There are few: what an interface does, and reloads.
+pub(super) enum Order {
+    /// Read from this, in place of what there was.
+    Attach(Box<dyn LiveAdapter>),
+    /// The interface is gone: give back what was read from.
+    Detach,
+    /// Set another filter, and say how it went; frames that waited had passed the one before, and count.
+    Filter(Option<String>, Sender<Result<(), CaptureError>>),
+    /// Other networks are on this side, or the interface has other addresses.
+    Perspective(Vec<IpNet>, Perspective),
+    /// Another cap and other timeouts for the flow table.
+    Flows(flow::Config),
+    /// The interface itself lost this many frames.
+    Missed(u64),
+}
+
+/// What the supervisor reads of a ring.
+#[derive(Debug, Default)]
+pub(super) struct Status {
+    /// What captures, while anything does.
+    pub backend: Option<&'static str>,
+    /// Link type of its frames.
+    pub linktype: Option<Linktype>,
+    /// Times the ring froze since the thread began.
+    pub freezes: u64,
+    /// Largest time that a frame waited, since it was last taken.
+    pub lag: Option<Duration>,
+    /// Why reading ended, until it is taken.
+    pub lost: Option<CaptureError>,
+    /// Whether the loop has gone round with something to read from.
+    pub went_round: bool,
+}
+
+/// The supervisor's end of a ring's thread. The thread ends when this is dropped.
+pub(super) struct Ring {
+    orders: Sender<Order>,
+    status: Arc<Mutex<Status>>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Ring {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the system refuses one.
+    pub(super) fn start(id: InterfaceId, name: &str, mut dealer: Dealer, heartbeat: Heartbeat) -> anyhow::Result<Self> {
+        let (orders, inbox) = unbounded();
+        let status = Arc::new(Mutex::new(Status::default()));
+        let live = Live {
+            id,
+            adapter: None,
+            orders: inbox,
+            status: Arc::clone(&status),
+            reported: Statistics::default(),
+            freezes: 0,
+            went_round: false,
+        };
+        let thread = super::spawn(name, move || {
+            live.run(&mut dealer, &heartbeat);
+            dealer.finish();
+            heartbeat.retire();
+        })?;
+        Ok(Self { orders, status, thread })
+    }
+
+    /// Hands an order to the thread; one that has ended is noticed when it is joined.
+    pub(super) fn order(&self, order: Order) {
+        drop(self.orders.send(order));
+    }
+
+    /// What it says of itself.
+    pub(super) fn status(&self) -> std::sync::MutexGuard<'_, Status> {
+        lock(&self.status)
+    }
+
+    /// Whether the thread is over, which only a panic brings about while this is here.
+    pub(super) fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Ends the thread; wait for it with [`join`].
+    pub(super) fn end(self) -> std::thread::JoinHandle<()> {
+        self.thread
+    }
+}
+
+/// Waits for a thread. Its panic is the program's: numbers without it would be wrong.
+pub(super) fn join(thread: std::thread::JoinHandle<()>) {
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// One ring and what it is read from.
+struct Live {
     id: InterfaceId,
     /// `None` while the interface is gone.
-    adapter: Option<PcapAdapter>,
-    config: capture::Config,
-    publisher: Publisher,
-    stop: Arc<AtomicBool>,
-    restarts: u64,
+    adapter: Option<Box<dyn LiveAdapter>>,
+    orders: Receiver<Order>,
+    status: Arc<Mutex<Status>>,
+    /// Of the present adapter, what was counted already.
     reported: Statistics,
-    lag: Option<Duration>,
+    /// Freezes of the adapters before.
+    freezes: u64,
+    went_round: bool,
 }
 
 impl Live {
-    pub(super) fn new(
-        name: &str,
-        adapter: PcapAdapter,
-        config: capture::Config,
-        publisher: Publisher,
-        stop: Arc<AtomicBool>,
-    ) -> Self {
-        let id = adapter.interfaces().first().map_or(InterfaceId(0), |interface| interface.id);
-        let (restarts, reported) = (0, Statistics::default());
-        Self { name: name.into(), id, adapter: Some(adapter), config, publisher, stop, restarts, reported, lag: None }
-    }
-
-    /// Captures until told to stop, then ends all flows.
+    /// Captures until nobody can give orders any more, then ends all flows.
     #[expect(clippy::disallowed_methods, reason = "reads statistics by the monotonic clock")]
-    pub(super) fn run(mut self, mut dealer: Dealer, heartbeat: &Heartbeat) {
+    fn run(mut self, dealer: &mut Dealer, heartbeat: &Heartbeat) {
         let mut due = Instant::now();
-        while !self.stop.load(Ordering::Relaxed) {
+        loop {
             heartbeat.beat();
-            self.poll(&mut dealer);
+            match self.orders.try_recv() {
+                Ok(order) => self.obey(order, dealer),
+                Err(TryRecvError::Empty) => self.poll(dealer),
+                Err(TryRecvError::Disconnected) => break,
+            }
             if Instant::now() >= due {
                 due = Instant::now() + STATISTICS;
-                self.report(&mut dealer);
+                self.count(dealer);
             }
         }
-        self.report(&mut dealer);
+        self.count(dealer);
         if let Some(shard) = dealer.shard() {
             shard.shutdown();
         }
-        dealer.finish();
+    }
+
+    fn obey(&mut self, order: Order, dealer: &mut Dealer) {
+        match order {
+            Order::Attach(adapter) => {
+                self.detach(dealer);
+                {
+                    let mut status = lock(&self.status);
+                    status.backend = Some(adapter.backend());
+                    status.linktype =
+                        adapter.interfaces().first().and_then(|interface| interface.linktypes.first().copied());
+                }
+                self.adapter = Some(adapter);
+            }
+            Order::Detach => self.detach(dealer),
+            Order::Filter(expression, answer) => {
+                let set = self.adapter.as_mut().map_or(Ok(()), |adapter| adapter.set_filter(expression.as_deref()));
+                // Nobody waits for the answer while the daemon stops.
+                drop(answer.send(set));
+            }
+            Order::Perspective(networks, perspective) => dealer.set_perspective(self.id, networks, perspective),
+            Order::Flows(flows) => {
+                if let Some(shard) = dealer.shard() {
+                    shard.set_flows(&flows);
+                }
+            }
+            Order::Missed(frames) => {
+                if let Some(shard) = dealer.shard() {
+                    shard.dropped(self.id, DropStage::Interface, frames);
+                }
+            }
+        }
     }
 
     /// Takes what is there, or lets time pass.
@@ -70,74 +191,62 @@ impl Live {
             std::thread::sleep(WAIT);
             return dealer.idle(behind(wall_clock()));
         };
-        match adapter.poll(WAIT, dealer) {
-            Ok(Poll::Frames) => {
-                if let Some(first) = dealer.take_oldest() {
-                    let lag = Duration::from_nanos(wall_clock().nanos_since(first));
-                    self.lag = self.lag.max(Some(lag));
-                }
-            }
-            Ok(Poll::Idle) => dealer.idle(behind(wall_clock())),
-            Ok(Poll::End) => self.lose(&CaptureError::InterfaceGone { interface: self.name.clone() }),
-            Err(error) => self.lose(&error),
-        }
-    }
-
-    fn lose(&mut self, error: &CaptureError) {
-        tracing::warn!(interface = self.name, error = %error, "capture stopped; trying again every second");
-        self.adapter = None;
-        self.reported = Statistics::default();
-    }
-
-    /// Once a second: losses to the shard, state to the collector; a lost interface is opened again when it is back.
-    fn report(&mut self, dealer: &mut Dealer) {
-        if self.adapter.is_none()
-            && let Ok(adapter) = PcapAdapter::open(&self.name, self.id, &self.config)
-        {
-            tracing::info!(interface = self.name, "capturing again");
-            self.restarts += 1;
-            self.adapter = Some(adapter);
-        }
-        let statistics = match self.adapter.as_mut().map(Adapter::statistics) {
-            Some(Ok(statistics)) => statistics,
-            Some(Err(error)) => {
-                self.lose(&error);
+        let lost = match adapter.poll(WAIT, dealer) {
+            Ok(Poll::Frames) => None,
+            Ok(Poll::Idle) => {
+                dealer.idle(behind(wall_clock()));
                 None
             }
-            None => None,
+            Ok(Poll::End) => Some(gone(&**adapter)),
+            Err(error) => Some(error),
         };
-        if let (Some(now), Some(shard)) = (statistics, dealer.shard()) {
-            shard.dropped(self.id, DropStage::Kernel, now.kernel_dropped.saturating_sub(self.reported.kernel_dropped));
-            let interface_dropped = now.interface_dropped.saturating_sub(self.reported.interface_dropped);
-            shard.dropped(self.id, DropStage::Interface, interface_dropped);
-            self.reported = now;
+        let waited = dealer.take_oldest().map(|first| Duration::from_nanos(wall_clock().nanos_since(first)));
+        let is_lost = lost.is_some();
+        if is_lost {
+            self.detach(dealer);
         }
-        let state = self.state();
-        self.publisher.capture(self.id, state);
+        if waited.is_some() || is_lost || !self.went_round {
+            self.went_round = true;
+            let mut status = lock(&self.status);
+            status.lag = status.lag.max(waited);
+            status.went_round = true;
+            status.lost = lost.or(status.lost.take());
+        }
     }
 
-    fn state(&mut self) -> Capture {
-        let link = interfaces::link(&self.name);
-        let info = self.adapter.as_ref().and_then(|adapter| adapter.interfaces().first());
-        let linktype = info.and_then(|info| info.linktypes.first().copied());
-        Capture {
-            loopback: info.is_some_and(|info| info.perspective.loopback),
-            up: self.adapter.is_some(),
-            backend: "libpcap",
-            linktype,
-            restarts: self.restarts,
-            filtered: self.config.bpf.is_some(),
-            // Nothing handled since the last report is nothing waiting.
-            lag: Some(self.lag.take().unwrap_or_default()),
-            link_up: link.up,
-            speed: link.speed,
-            kernel: interfaces::kernel_counters(&self.name),
-            ..Capture::default()
-        }
+    fn detach(&mut self, dealer: &mut Dealer) {
+        self.count(dealer);
+        self.freezes += self.reported.freezes;
+        self.adapter = None;
+        self.reported = Statistics::default();
+        lock(&self.status).backend = None;
     }
+
+    /// Losses to the shard, the rest to the status.
+    fn count(&mut self, dealer: &mut Dealer) {
+        let Some(adapter) = &mut self.adapter else { return };
+        // A handle that has no statistics any more fails its next poll too, which says why.
+        let Ok(Some(now)) = adapter.statistics() else { return };
+        if let Some(shard) = dealer.shard() {
+            shard.dropped(self.id, DropStage::Kernel, now.kernel_dropped.saturating_sub(self.reported.kernel_dropped));
+        }
+        self.reported = now;
+        let mut status = lock(&self.status);
+        status.freezes = self.freezes + now.freezes;
+    }
+}
+
+fn gone(adapter: &dyn LiveAdapter) -> CaptureError {
+    let name = adapter.interfaces().first().map(|interface| interface.name.clone());
+    CaptureError::InterfaceGone { interface: name.unwrap_or_default() }
 }
 
 /// Where an idle clock may stand.
 fn behind(wall: Timestamp) -> Timestamp {
     Timestamp::from_nanos(wall.as_nanos().saturating_sub(BEHIND))
+}
+
+/// Nothing panics while it holds the lock.
+fn lock(status: &Mutex<Status>) -> std::sync::MutexGuard<'_, Status> {
+    status.lock().unwrap_or_else(PoisonError::into_inner)
 }

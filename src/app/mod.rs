@@ -1,34 +1,39 @@
-//! The daemon: the only place where all rooms meet. Opens, spawns, waits, drains.
+//! The daemon: the only place where all rooms meet. Opens, gives up its privileges, spawns, waits, drains.
 //!
-//! Everything that needs a privilege or can be refused is opened first, in the main thread; threads start when all of
-//! it is there. To stop, the capture threads are told so; each ends its shard, the collector ends when the last shard
-//! has, and the server when the last picture is out.
+//! Everything that needs a privilege or can be refused is opened first, in the main thread: capture handles and spare
+//! packet sockets, listeners, what the kernel says of interfaces. Then privileges are given up and the sandbox is
+//! entered, once for the whole process because it has one thread, and only then threads start and the first packet is
+//! read. To stop, the capture threads are told so; each ends its shard, the collector ends when the last shard has, and
+//! the server when the last picture is out.
 
 mod live;
+mod notify;
+mod opener;
+mod reload;
 mod server;
+mod supervisor;
+mod watched;
 
 pub use server::Server;
 
-use crate::capture::interfaces;
-use crate::capture::{CaptureError, PcapAdapter};
-use crate::config::Config;
-use crate::flow::{self, HashKey, PARTITIONS};
-use crate::packet::InterfaceId;
-use crate::pipeline::{Collector, Dealer, Mode, Shard, Shards};
+use crate::capture::interfaces::{self, Monitor, Selection};
+use crate::config::{Config, Loaded, Override};
+use crate::flow::HashKey;
+use crate::http::{Bind, Watch};
+use crate::pipeline::Collector;
+use crate::privilege::{self, Needs};
 use crate::stats::StatsAggregator;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Levels, Telemetry};
 use crate::time::Timestamp;
 use anyhow::Context;
-use live::Live;
-use std::sync::Arc;
+use notify::Notifier;
+use opener::Opener;
+use server::Bound;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// How long a thread may go without a round of its loop before `/healthz` says so.
-const STALLED: Duration = Duration::from_secs(5);
-
-/// How soon a stop is noticed, and how often the log says what it held back.
-const NOTICE: Duration = Duration::from_millis(100);
+use std::thread::JoinHandle;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use supervisor::{Opened, Parts, STALLED, Supervisor};
 
 /// The wall clock; before 1970 it stands at the epoch.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock, for live capture and labels")]
@@ -37,83 +42,195 @@ pub fn wall_clock() -> Timestamp {
     Timestamp::from_nanos(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 
-/// Monitors until `stop` is set. `announce` is told once what is monitored and where the page is.
+/// What the outside tells a running daemon, and what it needs to read its configuration again.
+pub struct Control<'a> {
+    /// Set to stop it.
+    pub stop: &'a AtomicBool,
+    /// Set to have the configuration read again.
+    pub reload: &'a AtomicBool,
+    /// The flags that stand over the file and the environment.
+    pub overrides: &'a [Override],
+    /// What a configuration logs, under the flags of this call.
+    pub levels: &'a dyn Fn(&Config) -> Levels,
+    /// The log.
+    pub log: &'a Telemetry,
+}
+
+/// Monitors until told to stop. `announce` is told once what is monitored and where the page is.
 ///
 /// # Errors
-/// What could not be opened: [`CaptureError`] and [`http::BindError`](crate::http::BindError) are in the chain.
-pub fn run(
-    config: &Config,
-    stop: &Arc<AtomicBool>,
-    log: &Telemetry,
-    announce: impl FnOnce(&[String], &Server),
-) -> anyhow::Result<()> {
-    let names = interface_names(config)?;
-    let adapters = names.iter().enumerate().map(|(id, name)| {
-        // The number of interfaces is bounded by `aggregation.max_interfaces` and the kernel, far below 65,536.
-        PcapAdapter::open(name, InterfaceId(u16::try_from(id).unwrap_or(u16::MAX)), &config.capture)
-    });
-    let adapters = adapters.collect::<Result<Vec<_>, _>>()?;
+/// What could not be opened: [`CaptureError`](crate::capture::CaptureError), [`http::BindError`](crate::http::BindError)
+/// and [`PrivilegeError`](privilege::PrivilegeError) are in the chain.
+pub fn run(loaded: Loaded, control: &Control<'_>, announce: impl FnOnce(&[String], &Server)) -> anyhow::Result<()> {
+    let config = &loaded.config;
+    let notifier = Notifier::open();
+    let identity = privilege::identity(&config.privileges)?;
+    if let Some(warning) = &identity.warning {
+        tracing::warn!("{warning}");
+    }
+    privilege::raise_net_raw()?;
+    let monitor = Monitor::open()?;
+    let mut selection = Selection::new(&patterns(config));
+    let mut opener = Opener::new(&config.capture)?;
+    let mut opened = open_interfaces(config, &mut selection, &monitor, &opener)?;
     let hash = HashKey::random().context("cannot draw a random key for the flow table")?;
+    let bound = Bound::new(&config.api, &config.aggregation)?;
+    hand_over_sockets(config, &identity)?;
 
-    let server = Server::start(&config.api, &config.aggregation)?;
-    let first_snapshot = server.health().part("first snapshot");
-    let flows = flow::Config { max: (config.flows.max / adapters.len()).max(PARTITIONS), ..config.flows };
-    let (shards, receivers): (Vec<_>, Vec<_>) = adapters
-        .iter()
-        .enumerate()
-        .map(|(n, _)| Shard::new(n, flows, &config.aggregation, hash, 0..PARTITIONS, Mode::Live, None))
-        .unzip();
+    let confinement = privilege::confine(&identity, &config.privileges, &needs(&loaded))?;
+    if confinement.dropped && !config.privileges.keep_net_raw {
+        opener.give_up();
+    }
+    supervisor::verify(&mut opened)?;
+    bound.confined(&confinement);
+    tracing::info!("{confinement}");
+
+    let server = bound.start()?;
     let aggregator = StatsAggregator::new(config.aggregation.clone());
-    let (collector, publisher) = Collector::new(aggregator, receivers, Some(server.snapshot()), "libpcap");
+    let (collector, publisher) = Collector::new(aggregator, Vec::new(), Some(server.snapshot()), None);
+    publisher.reloaded(1, Vec::new());
+    let collector = start_collector(collector, &server)?;
+    let parts =
+        Parts { config: config.clone(), opener, monitor, selection, hash, publisher, health: server.health().clone() };
+    let supervisor = Supervisor::start(parts, opened)?;
+    announce(&supervisor.names(), &server);
+    let mut daemon = Daemon { loaded, supervisor, server, notifier, collector };
+    let result = daemon.run(control);
+    daemon.stop();
+    result
+}
 
-    let mut threads = Vec::new();
-    for ((name, adapter), shard) in names.iter().zip(adapters).zip(shards) {
-        let shards = Shards::start(vec![shard]).context("cannot start a shard")?;
-        let dealer = Dealer::new(shards, hash, publisher.clone(), config.local_networks.clone());
-        let heartbeat = server.health().thread(&format!("capture {name}"), STALLED);
-        let live = Live::new(name, adapter, config.capture.clone(), publisher.clone(), Arc::clone(stop));
-        let work = move || live.run(dealer, &heartbeat);
-        threads.push(spawn(&format!("capture-{name}"), work)?);
-    }
-    drop(publisher);
-    let heartbeat = server.health().thread("aggregator", STALLED);
-    let expected = names.len().min(config.aggregation.max_interfaces);
-    let collector = spawn("aggregator", move || {
-        collector.live(wall_clock, |snapshot| {
+/// Everything that runs.
+struct Daemon {
+    loaded: Loaded,
+    supervisor: Supervisor,
+    server: Server,
+    notifier: Notifier,
+    collector: JoinHandle<()>,
+}
+
+impl Daemon {
+    /// Goes round until told to stop, or until a thread is over that should not be.
+    #[expect(clippy::disallowed_methods, reason = "the service manager is pinged by the monotonic clock")]
+    fn run(&mut self, control: &Control<'_>) -> anyhow::Result<()> {
+        let heartbeat = self.server.health().thread("supervisor", STALLED);
+        let mut watch = self.server.health().watch();
+        let mut said_ready = false;
+        let mut ping = Instant::now();
+        while !control.stop.load(Ordering::Relaxed) && !self.collector.is_finished() && !self.supervisor.is_broken() {
             heartbeat.beat();
-            // Each capture loop makes its interface known on its first round.
-            first_snapshot.set(snapshot.interfaces.len() >= expected);
-        });
-    })?;
-
-    announce(&names, &server);
-    while !stop.load(Ordering::Relaxed) && !collector.is_finished() {
-        std::thread::park_timeout(NOTICE);
-        log.report_suppressed();
+            self.supervisor.round()?;
+            control.log.report_suppressed();
+            if !said_ready && self.server.health().is_ready() {
+                said_ready = true;
+                self.say_ready();
+            }
+            if control.reload.swap(false, Ordering::Relaxed) {
+                self.reload(control);
+            }
+            if self.notifier.watchdog_interval().is_some_and(|interval| said_ready && ping.elapsed() >= interval) {
+                ping = Instant::now();
+                self.ping(&mut watch);
+            }
+        }
+        heartbeat.retire();
+        Ok(())
     }
-    stop.store(true, Ordering::Relaxed);
-    for thread in threads.into_iter().chain([collector]) {
-        if let Err(panic) = thread.join() {
-            std::panic::resume_unwind(panic);
+
+    fn say_ready(&self) {
+        self.notifier.ready(&format!("monitoring {}", self.supervisor.names().join(", ")));
+    }
+
+    /// Tells the service manager that all is well, if every thread has moved since the last time.
+    fn ping(&self, watch: &mut Watch) {
+        let stuck = watch.stuck();
+        if stuck.is_empty() {
+            self.notifier.ping();
+        } else {
+            tracing::error!(
+                threads = stuck.join(", "),
+                "the service manager is not told that all is well: threads are stuck"
+            );
         }
     }
-    server.stop();
+
+    /// Ends everything: the threads that capture, then what folds their last counts, with the server beside it.
+    fn stop(self) {
+        self.notifier.stopping();
+        let server = self.server.begin_stop();
+        self.supervisor.stop();
+        live::join(self.collector);
+        live::join(server);
+    }
+}
+
+/// What the patterns of the configuration are; none means the interface of the default route.
+fn patterns(config: &Config) -> Vec<String> {
+    match config.interfaces.is_empty() {
+        true => vec![interfaces::of_default_route()],
+        false => config.interfaces.clone(),
+    }
+}
+
+/// Opens what the configuration names. A name that no interface has is an error; globs may wait for theirs.
+fn open_interfaces(
+    config: &Config,
+    selection: &mut Selection,
+    monitor: &Monitor,
+    opener: &Opener,
+) -> anyhow::Result<Vec<Opened>> {
+    interfaces::check_names(&patterns(config), monitor.links())?;
+    let opened = supervisor::open(selection, monitor, opener)?;
+    if opened.is_empty() {
+        tracing::warn!(
+            patterns = config.interfaces.join(", "),
+            "no interface matches yet; those that come are captured"
+        );
+    }
+    Ok(opened)
+}
+
+/// What must be within reach later: the configuration, to be read again, and sockets to be removed at the end.
+fn needs(loaded: &Loaded) -> Needs {
+    let sockets = loaded.config.api.bind.iter().filter_map(|bind| match bind {
+        Bind::Unix(path) => path.parent().map(Path::to_owned),
+        Bind::Tcp(_) => None,
+    });
+    let needs = Needs { read: loaded.directories(), write: sockets.collect(), ..Needs::default() };
+    needs.and(Needs::for_watching())
+}
+
+/// Unix sockets belong to the user that netmon becomes, whose group may connect.
+#[cfg(unix)]
+fn hand_over_sockets(config: &Config, identity: &privilege::Identity) -> anyhow::Result<()> {
+    let (uid, gid) = identity.ids();
+    for bind in &config.api.bind {
+        if let Bind::Unix(path) = bind {
+            std::os::unix::fs::chown(path, Some(uid), Some(gid))
+                .with_context(|| format!("cannot give `{}` to the user {}", path.display(), identity.user))?;
+        }
+    }
     Ok(())
 }
 
-/// The interfaces to capture: as configured, else the one of the default route.
-fn interface_names(config: &Config) -> Result<Vec<String>, CaptureError> {
-    if config.interfaces.is_empty() {
-        return Ok(vec![interfaces::of_default_route()]);
-    }
-    let resolved = interfaces::resolve(&config.interfaces, &interfaces::list()?)?;
-    for pattern in &resolved.unmatched {
-        tracing::warn!(pattern, "matches no interface");
-    }
-    Ok(resolved.names)
+#[cfg(not(unix))]
+fn hand_over_sockets(_: &Config, _: &privilege::Identity) -> anyhow::Result<()> {
+    Ok(())
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<std::thread::JoinHandle<()>> {
+fn start_collector(collector: Collector, server: &Server) -> anyhow::Result<JoinHandle<()>> {
+    let heartbeat = server.health().thread("aggregator", STALLED);
+    let first_snapshot = server.health().part("first snapshot");
+    spawn("aggregator", move || {
+        collector.live(wall_clock, |snapshot| {
+            heartbeat.beat();
+            first_snapshot.set(snapshot.tick.is_some());
+        });
+        heartbeat.retire();
+    })
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<JoinHandle<()>> {
     let builder = std::thread::Builder::new().name(name.to_owned());
     builder.spawn(work).with_context(|| format!("cannot start the thread {name}"))
 }

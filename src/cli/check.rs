@@ -225,7 +225,10 @@ mod tests {
         std::fs::write(&file, yaml).unwrap();
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let code = check(Options { file: Some(&file), ..options }, &MACHINE, &mut out, &mut err).unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap().replace(file.to_str().unwrap(), "F");
+        let path = file.to_str().unwrap();
+        // JSON escapes the separators of Windows.
+        let escaped = path.replace('\\', r"\\");
+        let text = |bytes| String::from_utf8(bytes).unwrap().replace(&escaped, "F").replace(path, "F");
         (code, text(out), text(err))
     }
 
@@ -254,7 +257,7 @@ netmon: config `F:2`: filter `tpc` does not compile for linktype EN10MB
   hint: see the manual
 netmon: config `F:3`: `capture.snaplen` is 1 B, allowed 64 B to 256 KiB (default 512 B)
 netmon: config `F:4`: unknown key `capture.x`, allowed `capture.backend`, `capture.bpf`, `capture.buffer`, \
-`capture.promiscuous`, `capture.snaplen`
+`capture.promiscuous`, `capture.rings`, `capture.snaplen`, `capture.spares`
 ";
         assert_eq!((code, out.as_str(), err.as_str()), (2, "", expected));
     }

@@ -16,13 +16,16 @@ pub(super) struct Arguments {
 /// An interface, and the link types it offers or why it cannot be captured.
 struct Found {
     interface: Interface,
+    /// Names of its master and its parent.
+    related: [Option<String>; 2],
     offers: Result<Vec<String>, String>,
     is_default: bool,
 }
 
 pub(super) fn main(arguments: &Arguments) -> Result<(), Failure> {
     let default = of_default_route();
-    let found: Vec<Found> = list().map_err(Failure::of_capture)?.into_iter().map(|i| Found::new(i, &default)).collect();
+    let list = list().map_err(Failure::of_capture)?;
+    let found: Vec<Found> = list.iter().map(|interface| Found::new(interface, &list, &default)).collect();
     match arguments.format {
         Format::Table => {
             print(tables(&found).as_bytes())?;
@@ -41,11 +44,13 @@ pub(super) fn main(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 impl Found {
-    fn new(interface: Interface, default: &str) -> Self {
+    fn new(interface: &Interface, list: &[Interface], default: &str) -> Self {
+        let name = |index: u32| list.iter().find(|other| other.index == Some(index)).map(|other| other.name.clone());
+        let related = [interface.master, interface.parent].map(|index| index.and_then(name));
         let offers = probe(&interface.name);
         let offers = offers.map(|types| types.iter().map(ToString::to_string).collect());
         let is_default = interface.name == default;
-        Self { interface, offers: offers.map_err(|error| error.to_string()), is_default }
+        Self { interface: interface.clone(), related, offers: offers.map_err(|error| error.to_string()), is_default }
     }
 
     fn state(&self) -> &'static str {
@@ -62,6 +67,9 @@ impl Found {
             "interface": interface.name,
             "index": interface.index,
             "description": interface.description,
+            "kind": interface.kind,
+            "master": self.related[0],
+            "parent": self.related[1],
             "state": self.state(),
             "loopback": interface.loopback,
             "wireless": interface.wireless,
@@ -78,7 +86,7 @@ impl Found {
 
 fn tables(found: &[Found]) -> String {
     let mut out = String::new();
-    let columns = ["interface", "state", ">speed", ">MTU", "addresses", "MAC", "link types", ""];
+    let columns = ["interface", "state", ">speed", ">MTU", "addresses", "MAC", "of", "link types", ""];
     let mut table = Table::new("", &columns);
     for found in found {
         let interface = &found.interface;
@@ -95,6 +103,7 @@ fn tables(found: &[Found]) -> String {
             interface.link.mtu.map_or_else(|| "-".to_owned(), |mtu| mtu.to_string()),
             addresses.join(" "),
             interface.mac.map_or_else(|| "-".to_owned(), mac),
+            found.related.iter().flatten().cloned().collect::<Vec<_>>().join(" "),
             found.offers.as_ref().map_or_else(|_| "cannot be opened".to_owned(), |types| types.join(" ")),
             note.to_owned(),
         ]);

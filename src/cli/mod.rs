@@ -4,12 +4,15 @@
 //! is wrong.
 
 pub mod check;
+#[cfg(windows)]
+mod console;
 mod document;
 mod interfaces;
 mod names;
 mod progress;
 mod replay;
 mod run;
+pub mod signals;
 mod summary;
 mod table;
 
@@ -17,15 +20,14 @@ use crate::capture::{self, CaptureError, Filter};
 use crate::config::{self, Config, Loaded, Mistakes, Override};
 use crate::http::BindError;
 use crate::metrics::Exposition;
-use crate::telemetry::{self, Telemetry};
+use crate::privilege::PrivilegeError;
+use crate::telemetry::{self, Levels, Telemetry};
 use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 /// Real-time network monitor: packets to flows, windows, Prometheus metrics and alerts
 #[derive(Debug, Parser)]
@@ -59,6 +61,14 @@ struct Common {
     /// Fewer log lines (-q errors only) and no progress bar
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
+}
+
+impl Common {
+    /// What is logged under `config`: louder or quieter as asked on the command line.
+    fn levels(&self, config: &Config) -> Levels {
+        let steps = i32::from(self.verbose) - 2 * i32::from(self.quiet);
+        config.telemetry.level.clone().adjusted(steps)
+    }
 }
 
 /// Form of a result.
@@ -130,7 +140,8 @@ impl Failure {
 
     /// An error of the daemon: the user's mistake where something in its chain says so.
     fn of(error: anyhow::Error) -> Self {
-        let is_usage = error.downcast_ref::<CaptureError>().is_some_and(CaptureError::is_usage);
+        let is_usage = error.downcast_ref::<CaptureError>().is_some_and(CaptureError::is_usage)
+            || error.downcast_ref::<PrivilegeError>().is_some_and(PrivilegeError::is_usage);
         if is_usage { Self::Usage(error) } else { Self::Run(error) }
     }
 }
@@ -171,7 +182,8 @@ fn complain(error: &anyhow::Error) {
     let hint = error
         .downcast_ref::<CaptureError>()
         .and_then(CaptureError::hint)
-        .or_else(|| error.downcast_ref::<BindError>().and_then(BindError::hint));
+        .or_else(|| error.downcast_ref::<BindError>().and_then(BindError::hint))
+        .or_else(|| error.downcast_ref::<PrivilegeError>().and_then(PrivilegeError::hint));
     let hint = hint.map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
     say(&format!("{error:#}{hint}"));
 }
@@ -215,24 +227,10 @@ fn run_check(common: &Common, arguments: &CheckArguments) -> Result<(), Failure>
     if code == 0 { Ok(()) } else { Err(Failure::Said(code)) }
 }
 
-/// Starts logging as configured, louder or quieter as asked on the command line.
+/// Starts logging.
 fn logging(common: &Common, config: &Config) -> Result<Telemetry, Failure> {
-    let steps = i32::from(common.verbose) - 2 * i32::from(common.quiet);
-    let logged =
-        telemetry::Config { level: config.telemetry.level.clone().adjusted(steps), ..config.telemetry.clone() };
+    let logged = telemetry::Config { level: common.levels(config), ..config.telemetry.clone() };
     telemetry::init(&logged).context("cannot start logging").map_err(Failure::Run)
-}
-
-/// Set by the first SIGINT or SIGTERM; a second one ends the process at once.
-fn interrupt_flag() -> Result<Arc<AtomicBool>, Failure> {
-    let flag = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&flag))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&flag)))
-            .context("cannot handle signals")
-            .map_err(Failure::Run)?;
-    }
-    Ok(flag)
 }
 
 /// A line for people on stderr, after the program's name. A closed stderr is nobody's problem.

@@ -2,7 +2,8 @@
 
 use super::document::{self, CaptureFacts};
 use super::progress::Progress;
-use super::{Common, Failure, interrupt_flag, load, logging, print, say, summary};
+use super::signals::Signals;
+use super::{Common, Failure, load, logging, print, say, summary};
 use crate::app::Server;
 use crate::capture::{Adapter, CaptureError, Input, Options, Poll, Savefiles};
 use crate::config::{Config, Override};
@@ -112,7 +113,7 @@ pub(super) fn main(common: &Common, arguments: &Arguments) -> Result<(), Failure
     let mut config = load(common, overrides)?.config;
     let _log = logging(common, &config)?;
     config.local_networks.extend(&arguments.local_network);
-    let interrupted = interrupt_flag()?;
+    let interrupted = Signals::of_command()?.stop;
     let server = arguments.serve.then(|| Server::start(&config.api, &config.aggregation)).transpose();
     let server = server.map_err(Failure::of)?;
     if let Some(server) = &server {
@@ -145,7 +146,7 @@ fn replay(
     let keep = arguments.flows.0;
     let (shards, receivers) = shards(config, arguments.shards, keep);
     let aggregator = StatsAggregator::new(config.aggregation.clone());
-    let (collector, publisher) = Collector::new(aggregator, receivers, server.map(Server::snapshot), "replay");
+    let (collector, publisher) = Collector::new(aggregator, receivers, server.map(Server::snapshot), Some("replay"));
     let collector = spawn("aggregator", move || collector.replay())?;
     let shards = Shards::start(shards).context("cannot start a shard thread").map_err(Failure::Run)?;
     let mut dealer = Dealer::new(shards, HashKey::FIXED, publisher, config.local_networks.clone())

@@ -1,6 +1,7 @@
 //! `netmon run`: the daemon.
 
-use super::{Common, Failure, interrupt_flag, load, logging, say};
+use super::signals::Signals;
+use super::{Common, Failure, load, logging, say};
 use crate::app;
 use crate::config::Override;
 
@@ -38,13 +39,22 @@ impl Arguments {
 }
 
 pub(super) fn main(common: &Common, arguments: &Arguments) -> Result<(), Failure> {
+    // First of all, so that a stop is an orderly end from the beginning.
+    let signals = Signals::of_daemon()?;
     let loaded = load(common, &arguments.overrides())?;
     let log = logging(common, &loaded.config)?;
-    let stop = interrupt_flag()?;
     let without_file = loaded.file.is_none();
-    app::run(&loaded.config, &stop, &log, |names, server| {
+    let control = app::Control {
+        stop: &signals.stop,
+        reload: &signals.reload,
+        overrides: &arguments.overrides(),
+        levels: &|config| common.levels(config),
+        log: &log,
+    };
+    app::run(loaded, &control, |names, server| {
+        let names = if names.is_empty() { "no interface yet".into() } else { names.join(", ") };
         let config = if without_file { " (no configuration file, safe defaults)" } else { "" };
-        say(&format!("monitoring {}{config}; page at {}", names.join(", "), server.urls().join(", ")));
+        say(&format!("monitoring {names}{config}; page at {}", server.urls().join(", ")));
     })
     .map_err(Failure::of)
 }

@@ -1,0 +1,148 @@
+//! A new configuration while running: everything is read, checked and opened first, then all of it holds at once, or
+//! nothing changes.
+
+use super::live::Order;
+use super::opener::Adapters;
+use super::supervisor::Supervisor;
+use super::{Control, Daemon, patterns};
+use crate::capture::CaptureError;
+use crate::capture::interfaces::{self, Change, Interface, Selection};
+use crate::config::{self, Config, Part};
+use crate::packet::InterfaceId;
+use anyhow::Context;
+use crossbeam_channel::unbounded;
+use std::time::Duration;
+
+/// How long a ring may take to set a filter: it looks for orders twenty times a second.
+const ANSWER: Duration = Duration::from_secs(2);
+
+impl Daemon {
+    /// Reads the configuration again. One that cannot be taken is logged and counted, and the one before holds.
+    pub(super) fn reload(&mut self, control: &Control<'_>) {
+        self.notifier.reloading();
+        if let Err(error) = self.try_reload(control) {
+            self.server.reload_failed();
+            let text = format!("{error:#}");
+            let lines: Vec<_> = text.lines().map(str::trim).collect();
+            tracing::error!(error = lines.join("; "), "the configuration was rejected, the one before stays in force");
+        }
+        self.say_ready();
+    }
+
+    fn try_reload(&mut self, control: &Control<'_>) -> anyhow::Result<()> {
+        let loaded = self.loaded.reread(control.overrides, config::NO_CHECKS)?;
+        let changes = self.loaded.changes(&loaded)?;
+        let prepared = self.supervisor.prepare(&loaded.config)?;
+        // From here on nothing is refused.
+        if changes.has(Part::Level) {
+            control.log.set_level(&(control.levels)(&loaded.config));
+        }
+        let generation = self.server.reloaded(&loaded.config.api, &loaded.config.aggregation);
+        self.supervisor.adopt(&loaded.config, prepared, generation)?;
+        let keys: Vec<_> = changes.keys().collect();
+        tracing::info!(generation, changed = keys.join(" "), "the configuration was read again");
+        self.loaded = loaded;
+        Ok(())
+    }
+}
+
+/// What a new configuration needs, opened: it can hold at once.
+pub(super) struct Prepared {
+    selection: Selection,
+    changes: Vec<Change>,
+    opened: Vec<(InterfaceId, Interface, Adapters)>,
+}
+
+impl Supervisor {
+    /// Checks and opens what `config` asks for. Interfaces that join are open, and filters are set, when it returns.
+    ///
+    /// # Errors
+    /// A name that no interface has, a filter that does not compile, an interface that cannot be opened; nothing has
+    /// changed then.
+    fn prepare(&mut self, config: &Config) -> anyhow::Result<Prepared> {
+        let (old, new) = (patterns(&self.config), patterns(config));
+        let added: Vec<String> = new.iter().filter(|pattern| !old.contains(pattern)).cloned().collect();
+        interfaces::check_names(&added, self.monitor.links())?;
+        let filter = config.capture.bpf.as_deref();
+        self.check_filter(filter)?;
+        let mut selection = self.selection.clone();
+        selection.set_patterns(&new);
+        let changes = selection.update(self.monitor.links());
+        let before = self.config.capture.bpf.clone();
+        self.opener.set_filter(filter);
+        let prepared = self.open_joining(&changes).and_then(|opened| {
+            self.set_filters(before.as_deref(), filter)?;
+            Ok(Prepared { selection, changes, opened })
+        });
+        if prepared.is_err() {
+            self.opener.set_filter(before.as_deref());
+        }
+        prepared
+    }
+
+    fn check_filter(&self, filter: Option<&str>) -> Result<(), CaptureError> {
+        let Some(expression) = filter else { return Ok(()) };
+        let linktypes =
+            self.watched.iter().flat_map(|watched| &watched.rings).filter_map(|ring| ring.status().linktype);
+        linktypes.into_iter().try_for_each(|linktype| self.opener.check(expression, linktype))
+    }
+
+    fn open_joining(&mut self, changes: &[Change]) -> anyhow::Result<Vec<(InterfaceId, Interface, Adapters)>> {
+        let joining = changes.iter().filter_map(|change| match change {
+            Change::Joined(interface) => Some(interface),
+            _ => None,
+        });
+        let mut opened: Vec<(InterfaceId, Interface, Adapters)> = Vec::new();
+        for interface in joining {
+            let taken: Vec<InterfaceId> = opened.iter().map(|(id, ..)| *id).collect();
+            let id = self.free_id(&taken).context("there are as many interfaces as can be captured")?;
+            opened.push((id, interface.clone(), self.opener.open(interface, id)?));
+        }
+        Ok(opened)
+    }
+
+    /// Sets the filter of all rings, or of none.
+    fn set_filters(&self, before: Option<&str>, filter: Option<&str>) -> anyhow::Result<()> {
+        if before == filter {
+            return Ok(());
+        }
+        let set = self.order_filter(filter);
+        if set.is_err() {
+            // It was in force until now, so there is room for it.
+            drop(self.order_filter(before));
+        }
+        set
+    }
+
+    fn order_filter(&self, filter: Option<&str>) -> anyhow::Result<()> {
+        let (answer, answers) = unbounded();
+        let rings = self.watched.iter().flat_map(|watched| &watched.rings);
+        let asked = rings.map(|ring| ring.order(Order::Filter(filter.map(str::to_owned), answer.clone()))).count();
+        for _ in 0..asked {
+            answers.recv_timeout(ANSWER).context("a capture thread does not set its filter")??;
+        }
+        Ok(())
+    }
+
+    /// Lets a prepared configuration hold.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    fn adopt(&mut self, config: &Config, prepared: Prepared, generation: u64) -> anyhow::Result<()> {
+        let Prepared { selection, changes, opened } = prepared;
+        self.selection = selection;
+        self.config = config.clone();
+        for (id, interface, adapters) in opened {
+            tracing::info!(interface = interface.name, "capturing");
+            self.watch(&interface, id, self.opener.rings())?;
+            self.attach(id, adapters);
+        }
+        let others = changes.into_iter().filter(|change| !matches!(change, Change::Joined(_))).collect();
+        self.take_over(others)?;
+        self.share_flows();
+        self.watched.iter().for_each(|watched| watched.set_perspective(&self.config.local_networks));
+        let captures = self.watched.iter().map(|watched| (watched.id, self.capture(watched))).collect();
+        self.publisher.reloaded(generation, captures);
+        Ok(())
+    }
+}
