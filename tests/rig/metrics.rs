@@ -19,16 +19,34 @@ impl Page {
 
     /// The sum of the samples of `name` that have all of `labels`; there has to be one.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        self.find(name, labels).unwrap_or_else(|| panic!("there is no {name} with {labels:?}"))
+    }
+
+    /// The sum of the samples of `name` that have all of `labels`, if there is one.
+    pub fn find(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let has =
             |sample: &&Sample| labels.iter().all(|(key, value)| sample.labels.get(*key).is_some_and(|v| v == value));
         let found: Vec<f64> = self.0.iter().filter(|s| s.name == name).filter(has).map(|s| s.value).collect();
-        assert!(!found.is_empty(), "there is no {name} with {labels:?}");
-        found.iter().sum()
+        (!found.is_empty()).then(|| found.iter().sum())
+    }
+
+    /// What is not zero of the families whose name begins with one of `prefixes`, by series. Both directions of volume
+    /// count together, as receive: a file does not tell them apart.
+    pub fn counts(&self, prefixes: &[&str]) -> BTreeMap<String, f64> {
+        let mut counts = BTreeMap::new();
+        let wanted = |sample: &&Sample| prefixes.iter().any(|prefix| sample.name.starts_with(prefix));
+        for sample in self.0.iter().filter(wanted).filter(|sample| sample.value != 0.0) {
+            let series = format!("{} {:?}", sample.name.replace("_transmit_", "_receive_"), sample.labels);
+            *counts.entry(series).or_default() += sample.value;
+        }
+        counts
     }
 }
 
 impl Sample {
     fn parse(line: &str) -> Self {
+        // OpenMetrics may have an exemplar behind the value.
+        let line = line.split(" # ").next().unwrap_or(line);
         let (series, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("no value in `{line}`"));
         let value = value.parse().unwrap_or_else(|_| panic!("`{value}` is no number in `{line}`"));
         let (name, labels) = series.split_once('{').unwrap_or((series, "}"));

@@ -2,11 +2,20 @@
 //!
 //! `generator` has `g0` with 192.0.2.1, `monitor` has `m0` with 192.0.2.2; what leaves `g0` arrives at `m0`. IPv6 is off
 //! in both, or neighbour discovery would add frames of its own. Every port of a new namespace is free.
+//!
+//! Each test binary uses a part of it.
+#![allow(dead_code)]
 
+pub mod launch;
+pub mod ledger;
+pub mod memory;
 pub mod metrics;
+pub mod process;
+pub mod sender;
 
-use crate::support::program::netmon;
+use crate::support::program::run_with_input;
 use crate::support::running::{Running, wait_until};
+use launch::Launch;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -117,29 +126,39 @@ impl Wire {
     /// Builds it.
     pub fn new() -> Self {
         let wire = Self { generator: Namespace::new("gen"), monitor: Namespace::new("mon") };
-        let (g, m) = (&wire.generator.0, &wire.monitor.0);
+        wire.connect();
+        wire
+    }
+
+    /// Makes the pair, which must not be there, and switches it on.
+    pub fn connect(&self) {
+        let (g, m) = (&self.generator.0, &self.monitor.0);
         let pair = ["link", "add", "g0", "netns", g, "type", "veth", "peer", "name", "m0", "netns", m];
         must(Command::new("ip").args(pair));
-        for (namespace, device, address) in [(&wire.generator, "g0", GENERATOR), (&wire.monitor, "m0", MONITOR)] {
+        for (namespace, device, address) in [(&self.generator, "g0", GENERATOR), (&self.monitor, "m0", MONITOR)] {
             namespace.must("ip", &["address", "add", &format!("{address}/24"), "dev", device]);
             namespace.must("ip", &["link", "set", device, "up"]);
         }
-        wire
+    }
+
+    /// Deletes the pair; its counters are gone with it.
+    pub fn cut(&self) {
+        self.monitor.must("ip", &["link", "delete", "m0"]);
+    }
+
+    /// Switches the monitor's end `up` or `down`. The generator's end has no carrier while it is down.
+    pub fn set_link(&self, state: &str) {
+        self.monitor.must("ip", &["link", "set", "m0", state]);
+    }
+
+    /// `netmon run` on `interface` of the monitor, to be started.
+    pub fn netmon(&self, interface: &str) -> Launch<'_> {
+        Launch::new(self, interface)
     }
 
     /// Starts `netmon run` on `interface` of the monitor and waits until it is ready.
     pub fn run_netmon(&self, interface: &str) -> Running {
-        let program = netmon();
-        let mut command = self.monitor.command(program.get_program());
-        command.args(["run", "--interface", interface, "--bind", BIND]);
-        command.current_dir(env!("CARGO_TARGET_TMPDIR"));
-        for (name, value) in program.get_envs() {
-            assert!(value.is_none(), "the program is run without settings of its own");
-            command.env_remove(name);
-        }
-        let running = Running::start(&mut command);
-        wait_until("netmon to be ready", START, || self.monitor.get(&format!("http://{BIND}/readyz"), &[]));
-        running
+        self.netmon(interface).start()
     }
 
     /// The present metrics of netmon, in the text format.
@@ -163,5 +182,17 @@ impl Wire {
                       sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
                       for n in range(int(sys.argv[2])): sender.sendto(b'x' * (n % 1000), (sys.argv[1], 7099))";
         namespace.must("python3", &["-c", script, address, &count.to_string()]);
+    }
+
+    /// Sends frames as they are from `g0`, by a packet socket.
+    pub fn send_raw(&self, frames: &[Vec<u8>]) {
+        let script = "import socket, sys\n\
+                      sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)\n\
+                      sender.bind(('g0', 0))\n\
+                      for line in sys.stdin: sender.send(bytes.fromhex(line))";
+        let hex = |frame: &Vec<u8>| frame.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let lines: Vec<String> = frames.iter().map(hex).collect();
+        let mut command = self.generator.command("python3");
+        run_with_input(command.args(["-c", script]), lines.join("\n").as_bytes()).success();
     }
 }

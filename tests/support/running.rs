@@ -37,6 +37,11 @@ impl Running {
         kill(Pid::from_raw(id), signal).expect("the process is ours");
     }
 
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut().expect("it runs until it is waited for").try_wait().expect("it is our child")
+    }
+
     /// How it ended, which has to be within `limit`.
     pub fn end_within(&mut self, limit: Duration) -> ExitStatus {
         let child = self.child.as_mut().expect("it runs until it is waited for");
