@@ -14,10 +14,12 @@ cargo test --locked "$@"
 [ "$(uname -s)" = Linux ] && [ "$(id -u)" -ne 0 ] || exit 0
 
 if ! command -v sudo >/dev/null || { ! sudo -n true 2>/dev/null && [ ! -t 0 ]; }; then
-    echo "test: the tests of live capture were skipped: they need root for network namespaces" >&2
+    echo "test: the tests that need root for network namespaces were skipped: live capture, life cycle, service" >&2
     exit 0
 fi
-live=$(cargo test --locked --test live --no-run --message-format json "$@" |
-    sed -n 's/.*"name":"live".*"executable":"\([^"]*\)".*/\1/p')
-echo "test: running the tests of live capture with sudo, for network namespaces" >&2
-exec sudo --preserve-env=SCRAPE_SECONDS,TEST_REQUIRE_ALL "$live"
+for name in live truth_live raw_capture interfaces privilege lifecycle packaging; do
+    binary=$(cargo test --locked --test "$name" --no-run --message-format json "$@" |
+        sed -n "s/.*\"name\":\"$name\".*\"executable\":\"\([^\"]*\)\".*/\1/p")
+    echo "test: running the tests of $name with sudo, for network namespaces" >&2
+    sudo --preserve-env=SCRAPE_SECONDS,LIFECYCLE_ROUNDS,TEST_REQUIRE_ALL "$binary"
+done
