@@ -3,10 +3,10 @@
 ARGS ?=
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
-.PHONY: help run test lint bench fuzz setup clean
+.PHONY: help run test soak lint bench fuzz portability setup install uninstall clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 	@echo '  ARGS="..." goes to the program: make run ARGS="--interface eth0"'
 
 run: ## build and watch the interface of the default route; prints the address of its page
@@ -18,21 +18,39 @@ test: ## all tests; those that need root run through sudo
 	@scripts/setup.sh build test
 	@scripts/test.sh $(ARGS)
 
+soak: ## the long forms of the tests of capture truth, as root: stalls, flaps, floods; prints figures
+	@scripts/setup.sh build test
+	@scripts/soak.sh $(ARGS)
+
 lint: ## formatting, clippy and documentation, warnings are errors
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
-bench: ## measure against tcpdump, nfpcapd and softflowd on the same files
+bench: ## measure against tcpdump, nfpcapd and softflowd on the same files and, as root, on the same wire
 	@scripts/setup.sh build bench
-	cargo build --locked --release --bin netmon --example genflows
+	cargo build --locked --release --bin netmon --example genflows --example sendframes
 	benches/peers.py $(ARGS)
+	benches/live.py $(ARGS)
 
 fuzz: ## a minute of every fuzz target (needs a nightly toolchain and cargo-fuzz)
 	@scripts/fuzz.sh 60
 
+portability: ## build for Windows and run it under wine, type-check for macOS; gets 1.6 GB of compilers the first time
+	@scripts/setup.sh portability
+	@scripts/portability.sh $(ARGS)
+
 setup: ## get what building, testing and measuring need
 	@scripts/setup.sh build test bench
+
+# Given on the command line or not; scripts/install.sh has the defaults.
+export PREFIX DESTDIR sysconfdir BINARY
+
+install: ## put the program, its service and a first configuration in place; starts nothing
+	@scripts/install.sh install
+
+uninstall: ## take them away again, but for the configuration
+	@scripts/install.sh uninstall
 
 clean: ## remove what was built and unpacked
 	cargo clean

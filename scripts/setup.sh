@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Gets what building, testing or measuring netmon needs, and only what is missing.
 #
-# usage: scripts/setup.sh [build|test|bench]...      default: build
+# usage: scripts/setup.sh [build|test|bench|portability]...      default: build
 #
-# build   libpcap's header and a C compiler (for the zstd library)
-# test    programs that the tests run beside netmon
-# bench   programs that netmon is measured against
+# build        libpcap's header and a C compiler (for the zstd library)
+# test         programs that the tests run beside netmon
+# bench        programs that netmon is measured against
+# portability  compilers for other systems, and wine; about 1.6 GB
 #
 # On Debian and Ubuntu packages come from apt; each is named with its reason before anything is installed, and sudo is
 # used for that alone. Programs whose package would start a service (Prometheus, the flow probes) are unpacked below
@@ -114,10 +115,31 @@ group_test() {
 
 group_bench() {
     need_program tcpdump tcpdump "it is measured against"
+    need_program ip iproute2 "the live part builds network namespaces"
+    need_program curl curl "the live part asks netmon for its pages"
     need_program python3 python3 "the bench is written in it"
     need time "it takes the peak memory of what is measured"
     need_unpacked nfpcapd nfdump "it is measured against"
     need_unpacked softflowd softflowd "it is measured against"
+}
+
+has_targets_of_rustup() {
+    local target
+    for target in x86_64-pc-windows-gnu x86_64-apple-darwin aarch64-apple-darwin; do
+        [ -d "$(rustc --print target-libdir --target "$target")" ] || return 1
+    done
+}
+
+group_portability() {
+    need_program x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64 "it compiles C and links for Windows"
+    need_program wine wine "the Windows program runs in it"
+    need wine64 "the Windows program has 64 bits"
+    need_program curl curl "its pages are fetched"
+    need_program zstd zstd "it reads what this compresses"
+    has_targets_of_rustup && return
+    for package in rustc-web cargo-web rust-web-src; do
+        need "$package" "Rust's standard library for other systems is built from it (or: rustup target add)"
+    done
 }
 
 elsewhere() {
@@ -136,12 +158,12 @@ fi
 tests=
 for group in "$@"; do
     case $group in
-    build | bench) "group_$group" ;;
+    build | bench | portability) "group_$group" ;;
     test)
         group_test
         tests=yes
         ;;
-    *) die "no group '$group': build, test or bench" ;;
+    *) die "no group '$group': build, test, bench or portability" ;;
     esac
 done
 install_packages
