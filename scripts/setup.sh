@@ -110,6 +110,9 @@ group_test() {
     need_program curl curl "tests fetch pages"
     need_program python3 python3 "tests serve and send with it"
     need python3-venv "the OpenMetrics parser lives in an environment of its own"
+    need_program setcap libcap2-bin "tests start netmon with a file capability"
+    need_program strace strace "tests see which system calls netmon makes"
+    need_program systemd-analyze systemd "tests rate the unit; nothing is started"
     need_unpacked prometheus prometheus "tests let it scrape netmon"
 }
 
