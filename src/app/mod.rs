@@ -16,6 +16,7 @@ mod watched;
 
 pub use server::Server;
 
+use crate::capture::CaptureError;
 use crate::capture::interfaces::{self, Monitor, Selection};
 use crate::config::{Config, Loaded, Override};
 use crate::flow::HashKey;
@@ -59,7 +60,7 @@ pub struct Control<'a> {
 /// Monitors until told to stop. `announce` is told once what is monitored and where the page is.
 ///
 /// # Errors
-/// What could not be opened: [`CaptureError`](crate::capture::CaptureError), [`http::BindError`](crate::http::BindError)
+/// What could not be opened: [`CaptureError`], [`http::BindError`](crate::http::BindError)
 /// and [`PrivilegeError`](privilege::PrivilegeError) are in the chain.
 pub fn run(loaded: Loaded, control: &Control<'_>, announce: impl FnOnce(&[String], &Server)) -> anyhow::Result<()> {
     let config = &loaded.config;
@@ -71,6 +72,8 @@ pub fn run(loaded: Loaded, control: &Control<'_>, announce: impl FnOnce(&[String
     privilege::raise_net_raw()?;
     let monitor = Monitor::open()?;
     let mut selection = Selection::new(&patterns(config));
+    interfaces::check_names(&patterns(config), monitor.links())?;
+    may_capture(config)?;
     let mut opener = Opener::new(&config.capture)?;
     let mut opened = open_interfaces(config, &mut selection, &monitor, &opener)?;
     let hash = HashKey::random().context("cannot draw a random key for the flow table")?;
@@ -172,14 +175,19 @@ fn patterns(config: &Config) -> Vec<String> {
     }
 }
 
-/// Opens what the configuration names. A name that no interface has is an error; globs may wait for theirs.
+/// Says what is missing to capture at all, before anything is opened.
+fn may_capture(config: &Config) -> Result<(), CaptureError> {
+    let interface = patterns(config).join("`, `");
+    interfaces::missing().map_or(Ok(()), |missing| Err(CaptureError::NotPermitted { interface, missing }))
+}
+
+/// Opens what the configuration names; globs may wait for theirs.
 fn open_interfaces(
     config: &Config,
     selection: &mut Selection,
     monitor: &Monitor,
     opener: &Opener,
 ) -> anyhow::Result<Vec<Opened>> {
-    interfaces::check_names(&patterns(config), monitor.links())?;
     let opened = supervisor::open(selection, monitor, opener)?;
     if opened.is_empty() {
         tracing::warn!(
