@@ -20,7 +20,7 @@ struct State {
     exposition: Exposition,
     own: SelfState,
     /// How it was before the last configurations were accepted, oldest first: pictures may still be of those.
-    earlier: VecDeque<Reloads>,
+    earlier: VecDeque<(Exposition, Reloads)>,
     durations: Buckets,
     confined: Option<Confined>,
 }
@@ -42,9 +42,8 @@ impl Exporter {
 
     /// Renders all families of `snapshot` and counts the time it took.
     pub fn scrape(&self, snapshot: &Arc<Snapshot>, http_requests: HttpRequests, form: Form) -> String {
-        let (exposition, mut own) = self.before();
+        let (exposition, mut own) = self.of(snapshot.own.config_generation);
         own.http_requests = Some(http_requests);
-        own.reloads = self.state().reloads(snapshot);
         #[expect(clippy::disallowed_methods, reason = "measures itself; no value from packets depends on it")]
         let begun = Instant::now();
         let page = exposition.render(snapshot, &own, form, Scope::All);
@@ -57,9 +56,9 @@ impl Exporter {
     /// number.
     pub fn reloaded(&self, config: &Config, at: Timestamp) -> u64 {
         let mut state = self.state();
-        state.exposition = Exposition::new(config);
-        let now = state.own.reloads;
-        state.earlier.push_back(now);
+        let before = std::mem::replace(&mut state.exposition, Exposition::new(config));
+        let reloads = state.own.reloads;
+        state.earlier.push_back((before, reloads));
         if state.earlier.len() > EARLIER {
             state.earlier.pop_front();
         }
@@ -86,21 +85,25 @@ impl Exporter {
 
     /// What the process knows of itself now.
     pub fn own(&self) -> SelfState {
-        self.before().1
+        let generation = self.state().own.reloads.generation;
+        self.of(generation).1
     }
 
-    fn before(&self) -> (Exposition, SelfState) {
+    /// How it was while `generation` was in force, else how it is now: all of it read at once.
+    fn of(&self, generation: u64) -> (Exposition, SelfState) {
         let (process, privileges) = self.files.read();
         let state = self.state();
+        let (exposition, reloads) = state.at(generation);
         let Confined { dropped, sandboxed, .. } = state.confined.unwrap_or_default();
         let own = SelfState {
             process,
             privileges: privileges.map(|held| Privileges { dropped, sandboxed, ..held }),
             layers: state.confined.map(|confined| confined.layers),
             scrapes: Some(state.durations.clone()),
+            reloads,
             ..state.own.clone()
         };
-        (state.exposition.clone(), own)
+        (exposition.clone(), own)
     }
 
     /// Nothing panics while it holds the lock; a poisoned one is used as it is.
@@ -110,10 +113,10 @@ impl Exporter {
 }
 
 impl State {
-    /// What had become of the configuration when that of `snapshot` was in force.
-    fn reloads(&self, snapshot: &Snapshot) -> Reloads {
-        let of_snapshot = |reloads: &&Reloads| reloads.generation == snapshot.own.config_generation;
-        self.earlier.iter().find(of_snapshot).copied().unwrap_or(self.own.reloads)
+    /// The families, and what had become of the configuration, when that of `generation` was in force.
+    fn at(&self, generation: u64) -> (&Exposition, Reloads) {
+        let earlier = self.earlier.iter().find(|(_, reloads)| reloads.generation == generation);
+        earlier.map_or((&self.exposition, self.own.reloads), |(exposition, reloads)| (exposition, *reloads))
     }
 }
 
@@ -137,6 +140,15 @@ mod tests {
         exporter.scrape(&Arc::default(), HttpRequests::default(), Form::Text)
     }
 
+    /// Says that it is over also when a claim fails: the other thread is waited for.
+    struct Ends<'a>(&'a AtomicBool);
+
+    impl Drop for Ends<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Relaxed);
+        }
+    }
+
     #[test]
     fn a_page_is_of_one_generation_while_others_reload() {
         let even = Config::default();
@@ -144,6 +156,7 @@ mod tests {
         let limits = [&even, &odd].map(|config| Exposition::new(config).series_limit() as f64);
         let (exporter, done) = (exporter(&odd), AtomicBool::new(false));
         std::thread::scope(|scope| {
+            let ends = Ends(&done);
             let reloads = scope.spawn(|| {
                 let mut generation = 1;
                 while !done.load(Relaxed) {
@@ -159,7 +172,7 @@ mod tests {
                 assert_eq!(value(&page, "netmon_series_limit"), limits[usize::from(is_odd)], "{generation}");
                 seen.insert(generation.to_bits());
             }
-            done.store(true, Relaxed);
+            drop(ends);
             let last = reloads.join().unwrap();
             assert_eq!(value(&page(&exporter), "netmon_config_generation"), last as f64);
             assert!(seen.len() > 1, "reloads happened between the pages");
