@@ -1,5 +1,6 @@
 //! The one thread that owns the aggregator: folds tallies in packet time and publishes snapshots.
 
+use super::Watcher;
 use super::shard::{Report, ReportReceiver};
 use crate::capture::InterfaceInfo;
 use crate::packet::InterfaceId;
@@ -82,6 +83,9 @@ pub struct Collector {
     removed: Vec<(InterfaceId, Tick)>,
     news: Receiver<News>,
     published: Option<Arc<ArcSwap<Snapshot>>>,
+    watchers: Vec<Box<dyn Watcher>>,
+    /// The newest tick in which something happened.
+    busy: Tick,
 }
 
 impl Collector {
@@ -94,7 +98,16 @@ impl Collector {
         backend: Option<&'static str>,
     ) -> (Self, Publisher) {
         let (news_in, news) = unbounded();
-        (Self { aggregator, shards, removed: Vec::new(), news, published }, Publisher { news: news_in, backend })
+        let (removed, watchers, busy) = (Vec::new(), Vec::new(), Tick::default());
+        let collector = Self { aggregator, shards, removed, news, published, watchers, busy };
+        (collector, Publisher { news: news_in, backend })
+    }
+
+    /// Shows the picture of every tick to these too.
+    #[must_use]
+    pub fn watched_by(mut self, watchers: Vec<Box<dyn Watcher>>) -> Self {
+        self.watchers = watchers;
+        self
     }
 
     /// Replay: folds the shards' reports in lockstep until all have ended, and returns the last picture.
@@ -112,10 +125,12 @@ impl Collector {
             }
             self.take_news(Tick::default());
             if let Some(tick) = least_tick(&heads) {
+                self.pass_silence(tick);
                 self.fold_heads(&mut heads, tick);
+                self.show();
                 self.publish_at_most_every(Duration::from_millis(100), &mut last_published);
             } else if let Some(step) = heads.iter().flatten().find_map(as_step) {
-                self.aggregator.step(step);
+                self.step(step);
                 heads.fill_with(|| None);
             } else {
                 break;
@@ -123,6 +138,40 @@ impl Collector {
         }
         self.take_news(Tick::default());
         self.publish()
+    }
+
+    /// Shows watchers the ticks before `next` in which nothing happens: all until every window is empty, and later ones
+    /// as far as somebody waits for them.
+    fn pass_silence(&mut self, next: Tick) {
+        while let Some(now) = self.aggregator.now()
+            && let Some(last) = self.awaited()
+            && now < last
+            && now.0 + 1 < next.0
+        {
+            self.aggregator.advance(Tick(now.0 + 1));
+            self.show();
+        }
+    }
+
+    /// The last tick whose picture somebody needs if nothing happens any more.
+    fn awaited(&self) -> Option<Tick> {
+        let deadline = self.watchers.iter().map(|watcher| watcher.deadline()).max()?;
+        let emptied = Tick(self.busy.0 + self.aggregator.longest_window());
+        Some(deadline.map_or(emptied, |deadline| deadline.max(emptied)))
+    }
+
+    /// Shows watchers the picture of this tick.
+    fn show(&mut self) {
+        if !self.watchers.is_empty() {
+            let snapshot = self.aggregator.snapshot();
+            self.watchers.iter_mut().for_each(|watcher| watcher.picture(&snapshot));
+        }
+    }
+
+    fn step(&mut self, step: crate::time::Step) {
+        self.aggregator.step(step);
+        self.busy = Tick::of(step.to);
+        self.watchers.iter_mut().for_each(|watcher| watcher.step(step));
     }
 
     fn fold_heads(&mut self, heads: &mut [Option<Report>], tick: Tick) {
@@ -136,6 +185,7 @@ impl Collector {
             }
         }
         self.aggregator.advance(tick);
+        self.busy = self.busy.max(tick);
     }
 
     /// Live: every 100 ms folds what has come, moves the windows with the wall clock and publishes; ends when all
@@ -153,7 +203,7 @@ impl Collector {
             if let Advance::Stepped(step) = clock.advance(now) {
                 tracing::warn!(from = %step.from, to = %step.to, "the wall clock was set; windows start anew");
                 self.fold_pending(&mut pending, Tick(u64::MAX));
-                self.aggregator.step(step);
+                self.step(step);
             }
             ended = self.receive(&mut pending) && is_alone;
             let complete = Tick(Tick::of(now).0.saturating_sub(BEHIND));
@@ -161,6 +211,7 @@ impl Collector {
             self.forget(&pending, complete);
             self.aggregator.advance(complete);
             round(&self.publish());
+            self.show();
             std::thread::sleep(Duration::from_nanos(Tick::NANOS - now.as_nanos() % Tick::NANOS));
         }
     }

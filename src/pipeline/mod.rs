@@ -12,6 +12,7 @@ mod collector;
 mod dealer;
 mod flows;
 mod shard;
+mod watcher;
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ pub use collector::{Collector, ID_REST, Publisher};
 pub use dealer::{Dealer, Pace};
 pub use flows::{Keep, Selection};
 pub use shard::{Mode, ReportReceiver, Shard, Shards, partitions};
+pub use watcher::Watcher;
 
 /// Packets that are parsed before they are tracked: few enough to stay in the first cache.
 const BATCH: usize = 64;

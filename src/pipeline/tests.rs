@@ -1,14 +1,15 @@
 //! The whole way from frames to a snapshot, against a recomputation from the list of frames.
 
-use super::{Collector, Dealer, Keep, Mode, Selection, Shard, Shards, partitions};
+use super::{Collector, Dealer, Keep, Mode, Selection, Shard, Shards, Watcher, partitions};
 use crate::capture::{FrameSink, InterfaceInfo};
 use crate::flow::{self, FlowRecord, HashKey};
 use crate::packet::build::{Builder, frame};
 use crate::packet::{Frame, InterfaceId, Linktype, PacketMeta, Perspective};
 use crate::stats::{self, Snapshot, StatsAggregator};
-use crate::time::{NANOS_PER_SECOND, PacketClock, Tick, Timestamp};
+use crate::time::{NANOS_PER_SECOND, PacketClock, Step, Tick, Timestamp};
 use proptest::prelude::*;
 use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
 
 /// A frame as generated: how the record time moves, which host sends, how long it was on the wire.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +42,10 @@ fn traffic() -> impl Strategy<Value = Vec<Sent>> {
 }
 
 fn play(sent: &[Sent], shards: usize) -> (Arc<Snapshot>, Vec<FlowRecord>) {
+    play_before(sent, shards, Vec::new())
+}
+
+fn play_before(sent: &[Sent], shards: usize, watchers: Vec<Box<dyn Watcher>>) -> (Arc<Snapshot>, Vec<FlowRecord>) {
     let config = stats::Config::default();
     let (shards, receivers): (Vec<_>, Vec<_>) = (0..shards)
         .map(|n| {
@@ -49,6 +54,7 @@ fn play(sent: &[Sent], shards: usize) -> (Arc<Snapshot>, Vec<FlowRecord>) {
         })
         .unzip();
     let (collector, publisher) = Collector::new(StatsAggregator::new(config), receivers, None, Some("replay"));
+    let collector = collector.watched_by(watchers);
     let collector = std::thread::spawn(move || collector.replay());
     let mut dealer = Dealer::new(Shards::start(shards).unwrap(), HashKey::FIXED, publisher, Vec::new());
     dealer.interface(&InterfaceInfo {
@@ -124,6 +130,99 @@ proptest! {
             prop_assert_eq!(&one.peak, &several.peak);
             for (one, several) in one.windows.iter().zip(&several.windows) {
                 prop_assert_eq!((&one.sums, &one.peak, one.full), (&several.sums, &several.peak, several.full));
+            }
+        }
+    }
+}
+
+/// What a watcher was shown.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Shown {
+    /// A tick, and the bytes in the longest window.
+    Picture(Tick, u64),
+    Step(Step),
+}
+
+/// Writes down what it is shown, and needs pictures until a while after the newest one with frames.
+#[derive(Debug)]
+struct Witness {
+    told: Sender<Shown>,
+    wait: u64,
+    deadline: Option<Tick>,
+}
+
+impl Watcher for Witness {
+    fn picture(&mut self, snapshot: &Arc<Snapshot>) {
+        let tick = snapshot.tick.unwrap();
+        let window = snapshot.interfaces.first().and_then(|interface| interface.windows.last());
+        let bytes = window.map_or(0, |window| window.sums.volume[0].bytes);
+        if bytes > 0 {
+            self.deadline = Some(Tick(tick.0 + self.wait));
+        }
+        self.told.send(Shown::Picture(tick, bytes)).unwrap();
+    }
+
+    fn step(&mut self, step: Step) {
+        self.told.send(Shown::Step(step)).unwrap();
+    }
+
+    fn deadline(&self) -> Option<Tick> {
+        self.deadline
+    }
+}
+
+fn watched(sent: &[Sent], shards: usize, wait: u64) -> Vec<Shown> {
+    let (told, shown) = channel();
+    let _ = play_before(sent, shards, vec![Box::new(Witness { told, wait, deadline: None })]);
+    shown.into_iter().collect()
+}
+
+/// Frames at these milliseconds.
+fn at_millis(millis: &[u64]) -> Vec<Sent> {
+    let base = 1_700_000_000 * NANOS_PER_SECOND;
+    let sent = |millis: &u64| Sent { at: Timestamp::from_nanos(base + millis * 1_000_000), host: 1, wire_len: 100 };
+    millis.iter().map(sent).collect()
+}
+
+/// Runs of ticks without a hole, from the first one on.
+fn runs(shown: &[Shown]) -> Vec<(u64, u64)> {
+    let ticks = shown.iter().filter_map(|shown| match shown {
+        Shown::Picture(tick, _) => Some(tick.0 - 17_000_000_000),
+        Shown::Step(_) => None,
+    });
+    ticks.fold(Vec::new(), |mut runs, tick| {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == tick => *last = tick,
+            _ => runs.push((tick, tick)),
+        }
+        runs
+    })
+}
+
+#[test]
+fn in_silence_a_watcher_sees_every_tick_until_windows_are_empty_and_its_deadline_has_passed() {
+    let frames = at_millis(&[0, 500_000]);
+    // The flow ends after 30 s, in tick 301, and the longest window is of 60 s.
+    assert_eq!(runs(&watched(&frames, 1, 0)), [(0, 901), (5_000, 5_000)]);
+    // In tick 599 the longest window still has the frame, and the witness asks for 100 s more.
+    assert_eq!(runs(&watched(&frames, 1, 1_000)), [(0, 1_599), (5_000, 5_000)]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn watchers_are_shown_the_same_whatever_the_number_of_shards(sent in traffic(), shards in 2..5_usize) {
+        let shown = watched(&sent, 1, 300);
+        prop_assert_eq!(&shown, &watched(&sent, shards, 300));
+        let mut last = None;
+        for shown in shown {
+            match shown {
+                Shown::Picture(tick, _) => {
+                    prop_assert!(last.is_none_or(|last| tick > last), "{last:?} {tick:?}");
+                    last = Some(tick);
+                }
+                Shown::Step(_) => last = None,
             }
         }
     }

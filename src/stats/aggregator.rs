@@ -254,6 +254,16 @@ impl StatsAggregator {
         self.own.config_generation = generation;
     }
 
+    /// The newest tick; `None` before the first one.
+    pub fn now(&self) -> Option<Tick> {
+        self.now
+    }
+
+    /// The number of ticks after which all windows are empty if nothing happens.
+    pub fn longest_window(&self) -> u64 {
+        self.config.windows.iter().map(|length| ticks(*length)).max().unwrap_or(0)
+    }
+
     /// The picture now. Costs a few microseconds for each interface that changed since the last one.
     pub fn snapshot(&mut self) -> Arc<Snapshot> {
         let full = self.full_windows();
