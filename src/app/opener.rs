@@ -88,7 +88,10 @@ impl Opener {
     pub(super) fn open(&self, interface: &Interface, id: InterfaceId) -> Result<Adapters, CaptureError> {
         // libpcap opens no handle on an interface that is down.
         if self.config.backend == Backend::Pcap && self.may_open && interface.up {
-            return Ok(vec![Box::new(PcapAdapter::open(&interface.name, id, &self.config)?)]);
+            match PcapAdapter::open(&interface.name, id, &self.config) {
+                Err(_) if !is_up_now(&interface.name) => {}
+                opened => return Ok(vec![Box::new(opened?)]),
+            }
         }
         let (spares, compiler) = (&self.spares, &self.compiler);
         let rings = RawSocketAdapter::open_fanout(interface, id, &self.config, spares, compiler, self.rings())?;
@@ -106,4 +109,11 @@ impl Opener {
         }
         Ok(vec![Box::new(PcapAdapter::open(&interface.name, id, &self.config)?)])
     }
+}
+
+/// Whether an interface is up at this moment: it may have gone down since it was looked at.
+#[cfg(target_os = "linux")]
+fn is_up_now(name: &str) -> bool {
+    let list = crate::capture::interfaces::list().unwrap_or_default();
+    list.iter().any(|interface| interface.name == name && interface.up)
 }
