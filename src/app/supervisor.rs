@@ -6,6 +6,7 @@
 
 use super::live::{self, Order, Ring};
 use super::opener::{Adapters, Opener};
+use super::wall_clock;
 use super::watched::Watched;
 use crate::capture::interfaces::{Change, Interface, Monitor, Selection, overlaps};
 use crate::capture::{CaptureError, FrameSink};
@@ -15,6 +16,7 @@ use crate::http::{Health, Readiness};
 use crate::packet::InterfaceId;
 use crate::pipeline::{Dealer, ID_REST, Mode, Publisher, Shard, Shards};
 use crate::stats::Capture;
+use crate::time::Timestamp;
 use anyhow::Context;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -141,8 +143,9 @@ impl Supervisor {
             if let Err(error) = self.monitor.refresh() {
                 tracing::warn!(%error, "cannot read the counters of the interfaces");
             }
+            let read_at = wall_clock();
             self.follow()?;
-            self.report();
+            self.report(read_at);
             self.forget();
         }
         let is_round =
@@ -381,13 +384,13 @@ impl Supervisor {
     }
 
     /// Once a second: what was lost, and the state of every interface.
-    fn report(&mut self) {
+    fn report(&mut self, read_at: Timestamp) {
         for at in 0..self.watched.len() {
             let name = self.watched[at].interface.name.clone();
             if let Some(now) = self.monitor.links().iter().find(|link| link.name == name) {
                 let watched = &mut self.watched[at];
                 if watched.present && watched.interface.index == now.index {
-                    watched.set_kernel(now.kernel);
+                    watched.set_kernel(now.kernel, read_at);
                 }
             }
             self.publish(at);

@@ -7,6 +7,7 @@ use crate::capture::InterfaceInfo;
 use crate::capture::interfaces::Interface;
 use crate::packet::{InterfaceId, Perspective};
 use crate::stats::{Capture, Gap, KernelCounters};
+use crate::time::Timestamp;
 use ipnet::IpNet;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -117,10 +118,10 @@ impl Watched {
         InterfaceInfo { id: self.id, name: name.clone(), linktypes: Vec::new(), perspective }
     }
 
-    /// Takes the kernel's counters, and tells what the interface itself lost since the last reading. They begin anew
-    /// when the interface does.
-    pub(super) fn set_kernel(&mut self, kernel: Option<KernelCounters>) {
-        self.interface.kernel = kernel;
+    /// Takes the kernel's counters as they were read at `at`, and tells what the interface itself lost since the last
+    /// reading. They begin anew when the interface does.
+    pub(super) fn set_kernel(&mut self, kernel: Option<KernelCounters>, at: Timestamp) {
+        self.interface.kernel = kernel.map(|kernel| KernelCounters { at, ..kernel });
         let Some(kernel) = kernel else { return };
         let missed = kernel.missed.checked_sub(self.missed).unwrap_or(kernel.missed);
         self.missed = kernel.missed;

@@ -1,7 +1,6 @@
 //! The one place where windows, totals and histograms are written.
 
 use super::counters::Integers;
-use super::grid::second;
 use super::groups::ClassMatrix;
 use super::interface::add_optional;
 use super::series::{Series, ticks};
@@ -245,7 +244,7 @@ impl StatsAggregator {
     /// are kept.
     pub fn capture(&mut self, id: InterfaceId, capture: Capture) {
         if let Some(series) = self.series_of(id).and_then(|name| self.series.get_mut(&name)) {
-            series.capture(second(self.now.unwrap_or_default()), capture);
+            series.capture(capture);
         }
     }
 

@@ -60,7 +60,7 @@ impl Series {
             flows: FlowGauge::default(),
             seen: None,
             capture: Capture::default(),
-            coverage: Coverage::new(config),
+            coverage: Coverage::new(config, now),
             picture: None,
         }
     }
@@ -94,6 +94,7 @@ impl Series {
     /// Moves the windows to `now`; an interface without traffic in any of them costs next to nothing.
     pub(super) fn advance(&mut self, now: Tick) {
         let mut changed = !self.windows.are_empty();
+        changed |= self.coverage.advance(now, self.seen_bytes());
         self.windows.advance(now);
         for window in self.quantiles.iter_mut().flat_map(|(_, sides)| sides) {
             changed |= window.advance(now);
@@ -116,18 +117,22 @@ impl Series {
         self.settle();
         self.windows.restart(now);
         self.quantiles.iter_mut().flat_map(|(_, sides)| sides).for_each(QuantileWindow::restart);
-        self.coverage.restart();
+        self.coverage.restart(now, self.seen_bytes());
         self.picture = None;
     }
 
-    /// Takes what the capture edge says during `second`.
-    pub(super) fn capture(&mut self, second: u64, mut capture: Capture) {
+    /// What the kernel should have counted, if nothing was missed.
+    fn seen_bytes(&self) -> u64 {
         let totals = self.windows.totals();
         let [receive, transmit] = totals.volume;
         // A device that is only software counts a super-frame as the one frame that it is.
-        let header_bytes = if capture.software { 0 } else { totals.offloaded_header_bytes };
-        let seen_bytes = receive.bytes + transmit.bytes + header_bytes;
-        self.coverage.sample(second, &capture, seen_bytes);
+        let header_bytes = if self.capture.software { 0 } else { totals.offloaded_header_bytes };
+        receive.bytes + transmit.bytes + header_bytes
+    }
+
+    /// Takes what the capture edge says.
+    pub(super) fn capture(&mut self, mut capture: Capture) {
+        self.coverage.reading(&capture);
         capture.gaps.drain(..capture.gaps.len().saturating_sub(Capture::MAX_GAPS));
         self.capture = capture;
         self.picture = None;
@@ -142,7 +147,7 @@ impl Series {
     /// Nobody captures it any more; returns its open flows, which end where its packets are counted now.
     pub(super) fn gone(&mut self) -> FlowGauge<i64> {
         self.capture = std::mem::take(&mut self.capture).gone();
-        self.coverage.restart();
+        self.coverage.forget();
         self.picture = None;
         std::mem::take(&mut self.flows)
     }

@@ -130,7 +130,8 @@ pub struct Capture {
     pub mtu: Option<u32>,
     /// The kernel's own counters.
     pub kernel: Option<KernelCounters>,
-    /// Captured bytes / kernel bytes per configured window above 1 s; a window is absent while a filter is set, without
+    /// Captured bytes / kernel bytes per configured window above 1 s, 1 where the two differ by no more than what moved in
+    /// the ticks in which the kernel was asked; a window is absent while a filter is set, without
     /// kernel counters that reach back over it, and when the kernel counted nothing. While the capture is down and the
     /// interface is not, the kernel goes on counting and the ratio falls. Filled in by the aggregator.
     pub coverage: Vec<(Duration, f64)>,
@@ -173,6 +174,8 @@ pub struct Gap {
 /// 64-bit interface counters of the kernel; arrays by direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KernelCounters {
+    /// When they were read, by the clock of record times.
+    pub at: Timestamp,
     /// Bytes.
     pub bytes: [u64; 2],
     /// Packets.

@@ -112,6 +112,7 @@ fn counters(value: &[u8]) -> Option<KernelCounters> {
         errors: both(4)?,
         dropped: both(6)?,
         missed: fifo_errors.saturating_add(missed_errors),
+        ..KernelCounters::default()
     })
 }
 
@@ -183,6 +184,7 @@ mod tests {
                 errors: [4, 5],
                 dropped: [6, 7],
                 missed: 14 + 15,
+                ..KernelCounters::default()
             }),
             ..Interface::default()
         };
