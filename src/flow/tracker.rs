@@ -46,10 +46,14 @@ pub struct ConnectionTracker {
     origin: Option<i64>,
     /// The last tick of our own count that is over.
     passed: u32,
+    /// Room for what is worked out of a chunk of packets.
+    prepared: Box<[Prepared]>,
 }
 
-/// Packets of a group whose cache misses overlap.
-const GROUP: usize = 16;
+/// Packets whose places in the index are asked for together: few enough to stay in the first cache.
+const CHUNK: usize = 64;
+/// How many packets ahead of the one that is folded in the record is asked for.
+const AHEAD: usize = 16;
 
 impl ConnectionTracker {
     /// An empty tracker for these of the [`PARTITIONS`](super::PARTITIONS).
@@ -57,41 +61,38 @@ impl ConnectionTracker {
         let rules = Rules::new(&config);
         let first_partition = partitions.start;
         let tables = partitions.map(|number| Table::new(number, hash, &rules)).collect();
-        Self { hash, rules, first_partition, tables, stepped: 0, origin: None, passed: 0 }
+        let prepared = vec![Prepared::default(); CHUNK].into_boxed_slice();
+        Self { hash, rules, first_partition, tables, stepped: 0, origin: None, passed: 0, prepared }
     }
 
     /// Folds packets in order. `tick` is the packet clock's, in which all of them count.
     ///
-    /// Nearly all of the cost is waiting for memory, so three groups of packets are under way: of one the places in the
-    /// index are asked for, of the one before it the records, and the one before that is folded in.
+    /// Nearly all of the cost is waiting for memory, so it is asked for well before it is needed: the places in the
+    /// index of a whole chunk of packets, and the record of each a few packets before it is folded in.
     pub fn observe(&mut self, tick: Tick, packets: &[ParsedPacket], listener: &mut impl Listener) {
         self.advance(tick, listener);
         let now = self.own(tick);
-        let mut groups = [[Prepared::default(); GROUP]; 3];
-        let mut packets = packets.chunks(GROUP);
-        let mut lengths = [0; 3];
-        let mut waiting: [&[ParsedPacket]; 3] = [&[]; 3];
-        for turn in 0.. {
-            let [first, second, third] = [turn % 3, (turn + 2) % 3, (turn + 1) % 3];
-            waiting[first] = packets.next().unwrap_or_default();
-            lengths[first] = waiting[first].len();
-            self.prepare(waiting[first], &mut groups[first], listener);
-            self.find(&mut groups[second][..lengths[second]]);
-            for (packet, prepared) in waiting[third].iter().zip(&groups[third]) {
+        let mut prepared = std::mem::take(&mut self.prepared);
+        for packets in packets.chunks(CHUNK) {
+            let prepared = &mut prepared[..packets.len()];
+            self.prepare(packets, prepared, listener);
+            prepared.iter_mut().take(AHEAD).for_each(|first| self.find(first));
+            for (at, packet) in packets.iter().enumerate() {
+                if let Some(soon) = prepared.get_mut(at + AHEAD) {
+                    self.find(soon);
+                }
+                let prepared = &prepared[at];
                 if let Some(table) = self.tables.get_mut(prepared.table) {
                     table.observe(&self.rules, now, prepared, packet, listener);
                 }
             }
-            waiting[third] = &[];
-            if waiting.iter().all(|group| group.is_empty()) {
-                return;
-            }
         }
+        self.prepared = prepared;
     }
 
     /// Works out keys and hashes, and asks for their places in the index.
     #[inline]
-    fn prepare(&self, packets: &[ParsedPacket], prepared: &mut [Prepared; GROUP], listener: &mut impl Listener) {
+    fn prepare(&self, packets: &[ParsedPacket], prepared: &mut [Prepared], listener: &mut impl Listener) {
         for (packet, prepared) in packets.iter().zip(prepared) {
             let Some((key, sender)) = FlowKey::of(packet) else {
                 prepared.table = NO_TABLE;
@@ -107,13 +108,11 @@ impl ConnectionTracker {
         }
     }
 
-    /// Looks into the index and asks for the records.
+    /// Looks into the index and asks for the record.
     #[inline]
-    fn find(&self, prepared: &mut [Prepared]) {
-        for prepared in prepared {
-            if let Some(table) = self.tables.get(prepared.table) {
-                prepared.hint = table.hint(prepared.hash);
-            }
+    fn find(&self, prepared: &mut Prepared) {
+        if let Some(table) = self.tables.get(prepared.table) {
+            prepared.hint = table.hint(prepared.hash);
         }
     }
 
