@@ -62,12 +62,12 @@ impl Half {
     }
 }
 
-impl Connection {
+impl Connection<'_> {
     /// Follows acknowledgement numbers and windows.
     #[inline]
     pub(super) fn acknowledge(&mut self, seen: &Seen<'_>, outcome: &mut Outcome) {
         let (acknowledgement, window) = (seen.segment.acknowledgement, seen.segment.window);
-        let [own, other] = ends(&mut self.halves, seen);
+        let [own, other] = ends(self.halves, seen);
         let advance = distance(own.acked, acknowledgement);
         if own.has(Half::ACK) {
             if (-WINDOW_MAX..0).contains(&advance) {
@@ -133,8 +133,8 @@ impl Connection {
             outcome.retransmitted = Some(seen.payload.min(old));
             return;
         };
-        self.gap = rest;
-        if seen.now.nanos_since(self.stamp) <= seen.reorder_limit {
+        self.past.gap = rest;
+        if seen.now.nanos_since(self.past.stamp) <= seen.reorder_limit {
             outcome.out_of_order = true;
         } else {
             outcome.retransmitted = Some(seen.payload);
@@ -151,7 +151,7 @@ impl Connection {
 
     /// What is left of the gap when these sequence numbers are taken out; `None` if they are not inside it.
     fn fills_gap(&self, seen: &Seen<'_>) -> Option<(u32, u32)> {
-        let ((from, to), (start, end)) = (self.gap, (seen.segment.sequence, seen.end()));
+        let ((from, to), (start, end)) = (self.past.gap, (seen.segment.sequence, seen.end()));
         let inside = self.halves[seen.sender as usize].has(Half::GAP)
             && distance(from, to) > 0
             && distance(from, start) >= 0
@@ -163,13 +163,13 @@ impl Connection {
     /// Opens a gap from the next expected number to the segment, unless a younger one is still open.
     #[cold]
     fn remember_gap(&mut self, seen: &Seen<'_>) {
-        let is_open = self.gap.0 != self.gap.1;
-        if is_open && seen.now.nanos_since(self.stamp) <= seen.reorder_limit {
+        let is_open = self.past.gap.0 != self.past.gap.1;
+        if is_open && seen.now.nanos_since(self.past.stamp) <= seen.reorder_limit {
             return;
         }
-        self.stamp = seen.now;
-        self.gap = (self.halves[seen.sender as usize].next, seen.segment.sequence);
-        let [own, other] = ends(&mut self.halves, seen);
+        self.past.stamp = seen.now;
+        self.past.gap = (self.halves[seen.sender as usize].next, seen.segment.sequence);
+        let [own, other] = ends(self.halves, seen);
         own.seen |= Half::GAP;
         other.seen &= !Half::GAP;
     }

@@ -1,10 +1,11 @@
 //! The record of one flow.
 
 use super::expiry::Links;
+use super::health::Half;
 use super::key::Sender;
 use super::rules::Rules;
 use super::table::Prepared;
-use super::tcp::Connection;
+use super::tcp::{Connection, Past, both_finished, was_answered};
 use super::{EndReason, FlowKey, FlowRecord, FlowStats, State};
 use crate::packet::{Header, ParsedPacket};
 use crate::time::Timestamp;
@@ -22,9 +23,9 @@ pub struct FlowDelta {
     pub bytes_from_high: u64,
 }
 
-/// One flow. 160 bytes on half cache lines, so that it never spans more than three lines.
+/// What a packet of a known flow reads and writes: two cache lines. [`Rest`] has what is seldom needed.
 #[derive(Clone, Debug)]
-#[repr(C, align(32))]
+#[repr(C, align(64))]
 pub(super) struct Record {
     pub(super) key: FlowKey,
     /// The tick of its last packet.
@@ -41,8 +42,15 @@ pub(super) struct Record {
     /// By sender.
     pub(super) packets: [u64; 2],
     pub(super) last_seen: Timestamp,
+    /// TCP: its two directions, by sender.
+    pub(super) halves: [Half; 2],
+}
+
+/// What else there is of a flow: written when it is made, changes its state or its timer, or when packets are late.
+#[derive(Clone, Debug)]
+pub(super) struct Rest {
     pub(super) first_seen: Timestamp,
-    pub(super) tcp: Connection,
+    pub(super) past: Past,
     pub(super) links: Links,
 }
 
@@ -51,12 +59,14 @@ pub(super) const LISTED: u8 = 1;
 /// The slot holds no flow.
 pub(super) const FREE: u8 = 2;
 
-const _: () = assert!(size_of::<Record>() == 160);
+const _: () = assert!(size_of::<Record>() == 128 && size_of::<Rest>() == 32);
 
 impl Record {
     /// The record that a packet opens in tick `tick`.
-    pub(super) fn new(rules: &Rules, tick: u32, prepared: &Prepared, packet: &ParsedPacket) -> Self {
-        let (sender, mut tcp) = (prepared.sender, Connection::default());
+    pub(super) fn new(rules: &Rules, tick: u32, prepared: &Prepared, packet: &ParsedPacket) -> (Self, Rest) {
+        let sender = prepared.sender;
+        let (mut halves, mut past) = Default::default();
+        let mut tcp = Connection { halves: &mut halves, past: &mut past };
         let (state, is_swapped) = match &packet.header {
             Header::Tcp(segment) => tcp.begin(&rules.seen(sender, sender, segment, packet)),
             _ => (State::Active, false),
@@ -72,14 +82,12 @@ impl Record {
             bytes: [0; 2],
             packets: [0; 2],
             last_seen: packet.timestamp,
-            first_seen: packet.timestamp,
-            tcp,
-            links: Links::default(),
+            halves,
         };
         record.packets[sender as usize] = 1;
         record.bytes[sender as usize] = u64::from(packet.wire_len);
         record.delta[sender as usize] = packet.wire_len;
-        record
+        (record, Rest { first_seen: packet.timestamp, past, links: Links::default() })
     }
 
     #[inline]
@@ -101,8 +109,8 @@ impl Record {
     pub(super) fn end_reason(&self, otherwise: EndReason) -> EndReason {
         match self.state {
             State::Closed => self.closed_by.unwrap_or(EndReason::Fin),
-            State::Closing if self.tcp.both_finished() => EndReason::Fin,
-            State::Opening if otherwise == EndReason::Idle && !self.tcp.was_answered(self.initiator) => {
+            State::Closing if both_finished(&self.halves) => EndReason::Fin,
+            State::Opening if otherwise == EndReason::Idle && !was_answered(&self.halves, self.initiator) => {
                 EndReason::Unanswered
             }
             State::Opening | State::Open | State::Closing | State::Active => otherwise,
@@ -111,8 +119,8 @@ impl Record {
 
     /// The record while it is in the table: a connection that is closed and only waits for stray segments has its end
     /// reason.
-    pub(super) fn read_live(&self) -> FlowRecord {
-        self.read((self.state == State::Closed).then(|| self.end_reason(EndReason::Shutdown)))
+    pub(super) fn read_live(&self, rest: &Rest) -> FlowRecord {
+        self.read(rest, (self.state == State::Closed).then(|| self.end_reason(EndReason::Shutdown)))
     }
 
     /// Takes out what moved since the last time.
@@ -127,13 +135,13 @@ impl Record {
     }
 
     /// The record as readers see it.
-    pub(super) fn read(&self, end_reason: Option<EndReason>) -> FlowRecord {
+    pub(super) fn read(&self, rest: &Rest, end_reason: Option<EndReason>) -> FlowRecord {
         let (c2s, s2c) = (self.initiator as usize, self.initiator.other() as usize);
         FlowRecord {
             key: self.key,
             low_is_initiator: self.initiator == Sender::Low,
             stats: FlowStats {
-                first_seen: self.first_seen,
+                first_seen: rest.first_seen,
                 last_seen: self.last_seen,
                 packets_c2s: self.packets[c2s],
                 bytes_c2s: self.bytes[c2s],

@@ -1,18 +1,24 @@
 //! What a segment did, as events.
 
 use super::hash::flow_id;
-use super::record::Record;
+use super::record::{Record, Rest};
 use super::tcp::Outcome;
 use super::{Event, Listener, Side};
 use crate::packet::ParsedPacket;
 
 /// Tells what a segment did to its connection.
 #[cold]
-pub(super) fn report(record: &Record, packet: &ParsedPacket, outcome: &Outcome, listener: &mut impl Listener) {
+pub(super) fn report(
+    record: &Record,
+    rest: &Rest,
+    packet: &ParsedPacket,
+    outcome: &Outcome,
+    listener: &mut impl Listener,
+) {
     let (interface, direction) = (packet.interface, packet.direction);
     for (side, nanos) in [Side::Server, Side::Client].into_iter().zip(outcome.handshake_rtt) {
         if let Some(nanos) = nanos {
-            let flow = flow_id(&record.key, record.first_seen);
+            let flow = flow_id(&record.key, rest.first_seen);
             listener.on(Event::HandshakeRtt { interface, side, nanos, flow });
         }
     }

@@ -11,12 +11,12 @@ use super::expiry::{Linked, Links, Wheel};
 use super::index::{Index, NONE};
 use super::key::Sender;
 use super::prefetch::prefetch;
-use super::record::{FREE, FlowDelta, LISTED, Record};
+use super::record::{FREE, FlowDelta, LISTED, Record, Rest};
 use super::report::report;
 use super::rtt::RoundTrips;
 use super::rules::Rules;
 use super::slots::SlotSet;
-use super::tcp::{Failure, Outcome};
+use super::tcp::{Connection, Failure, Outcome, is_reused_by};
 use super::{EndReason, Event, FlowKey, FlowRecord, HashKey, Listener, Phase, State, Victim};
 use crate::packet::{Header, ParsedPacket, TcpSegment, flag};
 
@@ -40,6 +40,8 @@ pub(super) struct Table {
     number: usize,
     hash: HashKey,
     records: Vec<Record>,
+    /// By slot, as the records.
+    rests: Vec<Rest>,
     /// When each record was made, in ticks; empty without an active timeout.
     opened: Vec<u32>,
     /// Round trips under way; empty unless configured.
@@ -54,7 +56,7 @@ pub(super) struct Table {
     listed: Vec<u32>,
 }
 
-impl Linked for Vec<Record> {
+impl Linked for Vec<Rest> {
     #[inline]
     fn links(&mut self, slot: u32) -> &mut Links {
         &mut self[slot as usize].links
@@ -68,6 +70,7 @@ impl Table {
             hash,
             // Reserved, not touched: memory becomes resident as records are made.
             records: Vec::with_capacity(rules.cap),
+            rests: Vec::with_capacity(rules.cap),
             opened: Vec::new(),
             round_trips: Vec::new(),
             free: Vec::new(),
@@ -113,7 +116,7 @@ impl Table {
 
     /// Bytes of memory that hold flows.
     pub(super) fn memory(&self) -> usize {
-        self.records.len() * size_of::<Record>()
+        self.records.len() * (size_of::<Record>() + size_of::<Rest>())
             + self.index.memory()
             + self.half_open.memory()
             + self.opened.capacity() * size_of::<u32>()
@@ -158,7 +161,7 @@ impl Table {
         let record = &self.records[slot as usize];
         let seen = rules.seen(sender, record.initiator, segment, packet);
         let silence = packet.timestamp.nanos_since(record.last_seen);
-        record.tcp.is_reused_by(record.state, &seen, silence, record.bytes[sender as usize])
+        is_reused_by(&record.halves, record.state, &seen, silence, record.bytes[sender as usize])
     }
 
     /// Makes a record of a packet.
@@ -174,16 +177,16 @@ impl Table {
         if self.len() >= rules.cap {
             self.make_room(rules, tick, listener);
         }
-        let record = Record::new(rules, tick, prepared, packet);
+        let (record, rest) = Record::new(rules, tick, prepared, packet);
         let state = record.state;
-        let slot = self.store(rules, tick, record);
+        let slot = self.store(rules, tick, record, rest);
         if self.records[slot as usize].is_half_open() {
             self.half_open.insert(slot);
         }
         self.list(slot);
         self.index.insert(prepared.hash, slot);
         let deadline = self.deadline(rules, slot);
-        self.wheel.link(&mut self.records, slot, deadline);
+        self.wheel.link(&mut self.rests, slot, deadline);
         let (interface, transport) = (packet.interface, prepared.key.transport());
         listener.on(Event::Opened { interface, transport });
         listener.on(Event::StateChanged { interface, transport, from: None, to: Some(state) });
@@ -196,13 +199,15 @@ impl Table {
     }
 
     /// Puts a record into a free slot or a new one.
-    fn store(&mut self, rules: &Rules, tick: u32, mut record: Record) -> u32 {
+    fn store(&mut self, rules: &Rules, tick: u32, mut record: Record, rest: Rest) -> u32 {
         let slot = if let Some(slot) = self.free.pop() {
             record.marks |= self.records[slot as usize].marks & LISTED;
             self.records[slot as usize] = record;
+            self.rests[slot as usize] = rest;
             slot
         } else {
             self.records.push(record);
+            self.rests.push(rest);
             (self.records.len() - 1) as u32
         };
         if rules.active.is_some() {
@@ -242,8 +247,12 @@ impl Table {
         record.active = tick;
         record.bytes[from] += u64::from(packet.wire_len);
         record.packets[from] += 1;
-        record.last_seen = record.last_seen.max(packet.timestamp);
-        record.first_seen = record.first_seen.min(packet.timestamp);
+        if packet.timestamp >= record.last_seen {
+            record.last_seen = packet.timestamp;
+        } else {
+            let rest = &mut self.rests[slot as usize];
+            rest.first_seen = rest.first_seen.min(packet.timestamp);
+        }
         if record.delta[from].checked_add(packet.wire_len).is_none() {
             self.spill(slot, listener);
         }
@@ -274,9 +283,11 @@ impl Table {
         let seen = rules.seen(sender, record.initiator, segment, packet);
         // Filled in place: a returned one would be copied in other sizes than it was written, which stalls.
         let mut outcome = Outcome::default();
-        record.state = record.tcp.observe(record.state, &seen, &mut outcome);
+        let rest = &mut self.rests[slot as usize];
+        let mut connection = Connection { halves: &mut record.halves, past: &mut rest.past };
+        record.state = connection.observe(record.state, &seen, &mut outcome);
         if !outcome.is_nothing() {
-            report(record, packet, &outcome, listener);
+            report(record, rest, packet, &outcome, listener);
             if outcome.reset.is_some() {
                 let is_rejected = outcome.failed == Some(Failure::Rejected);
                 record.closed_by = Some(if is_rejected { EndReason::Rejected } else { EndReason::Rst });
@@ -307,9 +318,9 @@ impl Table {
         let before = rules.idle_timeout_in(from, was_half_open, record.key.transport());
         // A later deadline needs no new place on the wheel: the record is looked at early and linked again.
         if rules.idle_timeout(record) < before {
-            self.wheel.unlink(&mut self.records, slot);
+            self.wheel.unlink(&mut self.rests, slot);
             let deadline = self.deadline(rules, slot);
-            self.wheel.link(&mut self.records, slot, deadline);
+            self.wheel.link(&mut self.rests, slot, deadline);
         }
         let record = &self.records[slot as usize];
         if record.state != from {
@@ -332,10 +343,10 @@ impl Table {
         if self.wheel.skip(tick) {
             return;
         }
-        while let Some(slot) = self.wheel.next_due(&mut self.records, tick) {
+        while let Some(slot) = self.wheel.next_due(&mut self.rests, tick) {
             let deadline = self.deadline(rules, slot);
             if deadline > self.wheel.now() {
-                self.wheel.link(&mut self.records, slot, deadline);
+                self.wheel.link(&mut self.rests, slot, deadline);
                 continue;
             }
             let record = &self.records[slot as usize];
@@ -351,7 +362,7 @@ impl Table {
     }
 
     fn end(&mut self, slot: u32, reason: EndReason, listener: &mut impl Listener) {
-        self.wheel.unlink(&mut self.records, slot);
+        self.wheel.unlink(&mut self.rests, slot);
         self.end_unlinked(slot, reason, listener);
     }
 
@@ -364,7 +375,7 @@ impl Table {
         }
         record.marks |= FREE;
         let (interface, transport) = (record.key.interface, record.key.transport());
-        let ended = record.read(Some(reason));
+        let ended = record.read(&self.rests[slot as usize], Some(reason));
         if reason == EndReason::Unanswered {
             listener.on(Event::Failed { interface, reason: Failure::Unanswered });
         }
@@ -410,7 +421,8 @@ impl Table {
 
     /// The live records.
     pub(super) fn records(&self) -> impl Iterator<Item = FlowRecord> + '_ {
-        self.records.iter().filter(|record| record.is_live()).map(Record::read_live)
+        let all = self.records.iter().zip(&self.rests);
+        all.filter(|(record, _)| record.is_live()).map(|(record, rest)| record.read_live(rest))
     }
 
     /// Panics if the lists disagree with the records.

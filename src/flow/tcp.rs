@@ -123,10 +123,17 @@ impl Outcome {
     }
 }
 
-/// What is remembered of a connection: two halves, one gap, and when the handshake or the gap got so far.
+/// What is remembered of a connection.
+#[derive(Debug)]
+pub(super) struct Connection<'a> {
+    /// By sender.
+    pub(super) halves: &'a mut [Half; 2],
+    pub(super) past: &'a mut Past,
+}
+
+/// What a segment in its place does not look at: one gap, and when the handshake or the gap got so far.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Connection {
-    pub(super) halves: [Half; 2],
+pub(super) struct Past {
     /// Sequence numbers of the newest gap that is still open; empty when both are equal.
     pub(super) gap: (u32, u32),
     /// In the handshake, when its last segment was seen; then, when the gap was.
@@ -147,39 +154,49 @@ const REUSE_SILENCE: u64 = NANOS_PER_SECOND;
 /// The most data that a SYN is expected to carry (RFC 7413).
 const SYN_DATA_MAX: i32 = 65_536;
 
-impl Connection {
-    /// Whether this SYN begins a new connection on the 5-tuple of this one.
-    ///
-    /// `silence` is the time since the record's last packet in nanoseconds, `sent` the wire bytes of the SYN's sender.
-    #[cold]
-    pub(super) fn is_reused_by(&self, state: State, seen: &Seen<'_>, silence: u64, sent: u64) -> bool {
-        if seen.has(flag::ACK | flag::RST) {
-            return false;
-        }
-        let (own, other) = (&self.halves[seen.sender as usize], &self.halves[seen.sender.other() as usize]);
-        if !own.has(Half::SEQUENCE) {
-            return state == State::Closed;
-        }
-        let ahead = distance(own.next, seen.segment.sequence.wrapping_add(1));
-        if state == State::Opening {
-            return own.has(Half::SYN) && ahead != 0;
-        }
-        // The SYN of this connection lies before all that was sent since.
-        let is_own = ahead <= 0 && u64::from(ahead.unsigned_abs()) <= sent;
-        if state == State::Closed || self.both_finished() {
-            return !is_own || !own.has(Half::SYN) || self.halves.iter().any(|half| half.has(Half::RESET));
-        }
-        if !own.has(Half::SYN) {
-            return !is_own;
-        }
-        // A SYN into a living connection proves nothing (RFC 5961 section 4), but its end may have been missed.
-        let window = other.window_bytes(own).saturating_mul(2).max(1 << 20);
-        (ahead > 0 || ahead.unsigned_abs() > window) && silence >= REUSE_SILENCE
-    }
+/// Whether both ends have sent a FIN.
+pub(super) fn both_finished(halves: &[Half; 2]) -> bool {
+    halves.iter().all(|half| half.has(Half::FIN))
+}
 
+/// Whether a SYN-ACK, or a SYN of its own, came from the end that did not open the connection.
+pub(super) fn was_answered(halves: &[Half; 2], initiator: Sender) -> bool {
+    halves[initiator.other() as usize].has(Half::SYN)
+}
+
+/// Whether this SYN begins a new connection on the 5-tuple of this one.
+///
+/// `silence` is the time since the record's last packet in nanoseconds, `sent` the wire bytes of the SYN's sender.
+#[cold]
+pub(super) fn is_reused_by(halves: &[Half; 2], state: State, seen: &Seen<'_>, silence: u64, sent: u64) -> bool {
+    if seen.has(flag::ACK | flag::RST) {
+        return false;
+    }
+    let (own, other) = (&halves[seen.sender as usize], &halves[seen.sender.other() as usize]);
+    if !own.has(Half::SEQUENCE) {
+        return state == State::Closed;
+    }
+    let ahead = distance(own.next, seen.segment.sequence.wrapping_add(1));
+    if state == State::Opening {
+        return own.has(Half::SYN) && ahead != 0;
+    }
+    // The SYN of this connection lies before all that was sent since.
+    let is_own = ahead <= 0 && u64::from(ahead.unsigned_abs()) <= sent;
+    if state == State::Closed || both_finished(halves) {
+        return !is_own || !own.has(Half::SYN) || halves.iter().any(|half| half.has(Half::RESET));
+    }
+    if !own.has(Half::SYN) {
+        return !is_own;
+    }
+    // A SYN into a living connection proves nothing (RFC 5961 section 4), but its end may have been missed.
+    let window = other.window_bytes(own).saturating_mul(2).max(1 << 20);
+    (ahead > 0 || ahead.unsigned_abs() > window) && silence >= REUSE_SILENCE
+}
+
+impl Connection<'_> {
     /// Takes the first segment of a record: its state, and whether the roles are swapped (a SYN-ACK seen first).
     pub(super) fn begin(&mut self, seen: &Seen<'_>) -> (State, bool) {
-        self.stamp = seen.now;
+        self.past.stamp = seen.now;
         let half = &mut self.halves[seen.sender as usize];
         if seen.has(flag::RST) {
             half.seen |= Half::RESET;
@@ -243,16 +260,6 @@ impl Connection {
         state
     }
 
-    /// Whether both ends have sent a FIN.
-    pub(super) fn both_finished(&self) -> bool {
-        self.halves.iter().all(|half| half.has(Half::FIN))
-    }
-
-    /// Whether a SYN-ACK, or a SYN of its own, came from the end that did not open the connection.
-    pub(super) fn was_answered(&self, initiator: Sender) -> bool {
-        self.halves[initiator.other() as usize].has(Half::SYN)
-    }
-
     /// A SYN or SYN-ACK on a record that exists.
     fn synchronise(&mut self, state: State, seen: &Seen<'_>, outcome: &mut Outcome) {
         let own = self.halves[seen.sender as usize];
@@ -268,12 +275,12 @@ impl Connection {
         half.seen |= Half::SYN;
         if answers && seen.sender != seen.initiator {
             let asked_once = !self.halves[seen.initiator as usize].has(Half::SYN_AGAIN);
-            outcome.handshake_rtt[0] = asked_once.then(|| seen.now.nanos_since(self.stamp));
+            outcome.handshake_rtt[0] = asked_once.then(|| seen.now.nanos_since(self.past.stamp));
         } else {
             // Both opened: no segment answers another.
             self.halves.iter_mut().for_each(|half| half.seen |= Half::SYN_AGAIN);
         }
-        self.stamp = seen.now;
+        self.past.stamp = seen.now;
     }
 
     /// The same SYN again; one with another number is stray (or began a new record before it came here).
@@ -323,7 +330,7 @@ impl Connection {
     fn round_trip_to_initiator(&self, seen: &Seen<'_>) -> Option<u64> {
         let responder = &self.halves[seen.initiator.other() as usize];
         let is_told = responder.has(Half::SYN) && !responder.has(Half::SYN_AGAIN) && seen.sender == seen.initiator;
-        is_told.then(|| seen.now.nanos_since(self.stamp))
+        is_told.then(|| seen.now.nanos_since(self.past.stamp))
     }
 
     /// A RST, if it fits.
@@ -338,7 +345,7 @@ impl Connection {
             State::Open | State::Closed | State::Active => Phase::Established,
         });
         if state == State::Opening {
-            let rejects = seen.sender != seen.initiator && !self.was_answered(seen.initiator);
+            let rejects = seen.sender != seen.initiator && !was_answered(self.halves, seen.initiator);
             outcome.failed = Some(if rejects { Failure::Rejected } else { Failure::ResetInHandshake });
         }
         State::Closed
