@@ -7,8 +7,14 @@ const LINE: usize = 64;
 /// Asks for the lines of an item; nothing where there is none.
 #[inline]
 pub(super) fn prefetch<T>(items: &[T], index: usize) {
+    (0..size_of::<T>().div_ceil(LINE)).for_each(|line| prefetch_line_of(items, index, line));
+}
+
+/// Asks for one line of an item; nothing where there is none.
+#[inline]
+pub(super) fn prefetch_line_of<T>(items: &[T], index: usize, line: usize) {
     if let Some(item) = items.get(index) {
-        (0..size_of::<T>().div_ceil(LINE)).for_each(|line| prefetch_line(std::ptr::from_ref(item).cast(), line * LINE));
+        prefetch_line(std::ptr::from_ref(item).cast(), line * LINE);
     }
 }
 

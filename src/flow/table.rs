@@ -10,7 +10,7 @@ mod evict;
 use super::expiry::{Linked, Links, Wheel};
 use super::index::{Index, NONE};
 use super::key::Sender;
-use super::prefetch::prefetch;
+use super::prefetch::{prefetch, prefetch_line_of};
 use super::record::{FREE, FlowDelta, LISTED, Record, Rest};
 use super::report::report;
 use super::rtt::RoundTrips;
@@ -98,12 +98,18 @@ impl Table {
         self.index.prefetch(hash);
     }
 
-    /// The slot that the index names first for this hash, whose record is asked for.
+    /// The slot that the index names first for this hash, of whose record the first line is asked for.
     #[inline]
     pub(super) fn hint(&self, hash: u64) -> u32 {
         let slot = self.index.hint(hash);
-        prefetch(&self.records, slot as usize);
+        prefetch_line_of(&self.records, slot as usize, 0);
         slot
+    }
+
+    /// Asks for what [`Table::hint`] left of a record.
+    #[inline]
+    pub(super) fn prefetch_rest(&self, hint: u32) {
+        prefetch_line_of(&self.records, hint as usize, 1);
     }
 
     pub(super) fn len(&self) -> usize {

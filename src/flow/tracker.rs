@@ -50,10 +50,10 @@ pub struct ConnectionTracker {
     prepared: Box<[Prepared]>,
 }
 
-/// Packets whose places in the index are asked for together: few enough to stay in the first cache.
+/// Packets whose memory is asked for together: few enough that all of it stays in the first cache.
 const CHUNK: usize = 64;
-/// How many packets ahead of the one that is folded in the record is asked for.
-const AHEAD: usize = 16;
+/// How many packets ahead of the one that is folded in the rest of the record is asked for.
+const AHEAD: usize = 8;
 
 impl ConnectionTracker {
     /// An empty tracker for these of the [`PARTITIONS`](super::PARTITIONS).
@@ -67,8 +67,10 @@ impl ConnectionTracker {
 
     /// Folds packets in order. `tick` is the packet clock's, in which all of them count.
     ///
-    /// Nearly all of the cost is waiting for memory, so it is asked for well before it is needed: the places in the
-    /// index of a whole chunk of packets, and the record of each a few packets before it is folded in.
+    /// Much of the cost is waiting for memory, so it is asked for before it is needed. Of a chunk of packets first the
+    /// places in the index, then the first lines of the records: all at once, since a processor holds up what comes
+    /// after until it has found the page, but finds several pages at a time. The rest of each record, which is in the
+    /// same page, is asked for a few packets before it is folded in, so that no more lines are under way than can be.
     pub fn observe(&mut self, tick: Tick, packets: &[ParsedPacket], listener: &mut impl Listener) {
         self.advance(tick, listener);
         let now = self.own(tick);
@@ -76,10 +78,11 @@ impl ConnectionTracker {
         for packets in packets.chunks(CHUNK) {
             let prepared = &mut prepared[..packets.len()];
             self.prepare(packets, prepared, listener);
-            prepared.iter_mut().take(AHEAD).for_each(|first| self.find(first));
+            prepared.iter_mut().for_each(|prepared| self.find(prepared));
+            prepared.iter().take(AHEAD).for_each(|first| self.prefetch_rest(first));
             for (at, packet) in packets.iter().enumerate() {
-                if let Some(soon) = prepared.get_mut(at + AHEAD) {
-                    self.find(soon);
+                if let Some(soon) = prepared.get(at + AHEAD) {
+                    self.prefetch_rest(soon);
                 }
                 let prepared = &prepared[at];
                 if let Some(table) = self.tables.get_mut(prepared.table) {
@@ -108,7 +111,15 @@ impl ConnectionTracker {
         }
     }
 
-    /// Looks into the index and asks for the record.
+    /// Asks for the rest of a record that was found.
+    #[inline]
+    fn prefetch_rest(&self, prepared: &Prepared) {
+        if let Some(table) = self.tables.get(prepared.table) {
+            table.prefetch_rest(prepared.hint);
+        }
+    }
+
+    /// Looks into the index and asks for the beginning of the record.
     #[inline]
     fn find(&self, prepared: &mut Prepared) {
         if let Some(table) = self.tables.get(prepared.table) {
