@@ -67,10 +67,15 @@ impl FlowKey {
         let end = |address: Address, port| (u128::from_be_bytes(address.0), port);
         let is_high = end(packet.source, packet.source_port) > end(packet.destination, packet.destination_port);
         let sender = if is_high { Sender::High } else { Sender::Low };
-        let source = (packet.source, packet.source_port);
-        let destination = (packet.destination, packet.destination_port);
-        let ((low, low_port), (high, high_port)) =
-            if sender == Sender::Low { (source, destination) } else { (destination, source) };
+        // Exchanged without a branch, since which end sends next cannot be foretold.
+        let number = |address: Address| u128::from_ne_bytes(address.0);
+        let address = |number: u128| Address(number.to_ne_bytes());
+        let (source, destination) = (number(packet.source), number(packet.destination));
+        let mask = u64::from(is_high).wrapping_neg();
+        let exchange = (source ^ destination) & (u128::from(mask) << 64 | u128::from(mask));
+        let (low, high) = (address(source ^ exchange), address(destination ^ exchange));
+        let exchange = (packet.source_port ^ packet.destination_port) & u16::from(is_high).wrapping_neg();
+        let (low_port, high_port) = (packet.source_port ^ exchange, packet.destination_port ^ exchange);
         let key = Self {
             low,
             high,
