@@ -20,6 +20,22 @@ const AF_PACKET: u16 = 17;
 const MR_PROMISC: u16 = 1;
 const _: () = assert!(AF_PACKET as c_int == libc::AF_PACKET && MR_PROMISC as c_int == libc::PACKET_MR_PROMISC);
 
+/// Asks for the cache lines that the smallest frame at `at` takes, if they are inside `memory`.
+#[inline]
+pub(super) fn prefetch(memory: &[u8], at: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(ahead) = memory.get(at..at + 3 * 64) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        for line in ahead.chunks_exact(64) {
+            // SAFETY: PREFETCHT0 (Intel SDM volume 2, PREFETCHh) reads nothing that the program can see and never
+            // faults; the pointer is into the slice all the same.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (memory, at);
+}
+
 /// Sets an option whose value is one `int`.
 pub(super) fn set(socket: BorrowedFd<'_>, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
     set_option(socket, level, name, &value)
