@@ -1,0 +1,6 @@
+mod answers;
+mod crash;
+mod damage;
+mod layout;
+mod tools;
+mod writing;
