@@ -9,6 +9,7 @@ mod health;
 mod index;
 mod key;
 mod prefetch;
+mod query;
 mod record;
 mod report;
 mod rtt;
@@ -23,10 +24,11 @@ mod tracker;
 
 pub use hash::HashKey;
 pub use key::{FlowKey, PARTITIONS};
+pub use query::{Best, By, FlowFilter, FlowQuery, Protocol};
 pub use record::FlowDelta;
 pub use stats::{Config, EndReason, FlowRecord, FlowStats, State, Timeouts};
 pub use tcp::{Failure, Phase};
-pub use tracker::ConnectionTracker;
+pub use tracker::{ConnectionTracker, Place};
 
 use crate::packet::{Direction, InterfaceId, Transport};
 

@@ -427,8 +427,22 @@ impl Table {
 
     /// The live records.
     pub(super) fn records(&self) -> impl Iterator<Item = FlowRecord> + '_ {
-        let all = self.records.iter().zip(&self.rests);
-        all.filter(|(record, _)| record.is_live()).map(|(record, rest)| record.read_live(rest))
+        live(&self.records, &self.rests).map(|(record, rest)| record.read_live(rest))
+    }
+
+    /// Shows the live records in these slots; whether there are none behind them.
+    pub(super) fn records_in(&self, slots: std::ops::Range<usize>, visit: &mut impl FnMut(&FlowRecord)) -> bool {
+        let (is_last, slots) = (slots.end >= self.records.len(), slots.start..slots.end.min(self.records.len()));
+        let records = self.records.get(slots.clone()).unwrap_or_default();
+        let rests = self.rests.get(slots).unwrap_or_default();
+        live(records, rests).for_each(|(record, rest)| visit(&record.read_live(rest)));
+        is_last
+    }
+
+    /// The same as a shutdown would end them.
+    pub(super) fn ended_records(&self) -> impl Iterator<Item = FlowRecord> + '_ {
+        let all = live(&self.records, &self.rests);
+        all.map(|(record, rest)| record.read(rest, Some(record.end_reason(EndReason::Shutdown))))
     }
 
     /// Panics if the lists disagree with the records.
@@ -444,4 +458,9 @@ impl Table {
 
 fn idle_deadline(rules: &Rules, record: &Record) -> u32 {
     record.active.saturating_add(rules.idle_timeout(record))
+}
+
+/// Both halves of the records that live.
+fn live<'a>(records: &'a [Record], rests: &'a [Rest]) -> impl Iterator<Item = (&'a Record, &'a Rest)> {
+    records.iter().zip(rests).filter(|(record, _)| record.is_live())
 }

@@ -194,6 +194,23 @@ impl ConnectionTracker {
         self.tables.iter().flat_map(Table::records)
     }
 
+    /// Shows the live records of the next `slots` places, and whether these were the last.
+    ///
+    /// A record stays in its place while it lives, so one that lives from the first call to the last is shown once,
+    /// whatever else begins and ends between calls.
+    pub fn scan(&self, from: &mut Place, slots: usize, visit: &mut impl FnMut(&FlowRecord)) -> bool {
+        let Some(table) = self.tables.get(from.table) else { return true };
+        let end = from.slot.saturating_add(slots);
+        let is_last = table.records_in(from.slot..end, visit);
+        *from = if is_last { Place { table: from.table + 1, slot: 0 } } else { Place { slot: end, ..*from } };
+        from.table >= self.tables.len()
+    }
+
+    /// The live records as [`ConnectionTracker::shutdown`] would end them.
+    pub fn ended_records(&self) -> impl Iterator<Item = FlowRecord> + '_ {
+        self.tables.iter().flat_map(Table::ended_records)
+    }
+
     /// Number of live records.
     pub fn len(&self) -> usize {
         self.tables.iter().map(Table::len).sum()
@@ -225,6 +242,13 @@ impl ConnectionTracker {
         let since = tick.0.cast_signed().saturating_sub(self.stepped).saturating_sub(self.origin.unwrap_or_default());
         u32::try_from(since.clamp(1, LAST_TICK)).unwrap_or(u32::MAX)
     }
+}
+
+/// Where a scan of the records goes on; the beginning by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    table: usize,
+    slot: usize,
 }
 
 /// No table: the packet joins no flow.

@@ -7,6 +7,7 @@
 pub mod build;
 mod direction;
 mod link;
+pub(crate) mod names;
 mod network;
 mod parse;
 mod reject;

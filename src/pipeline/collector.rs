@@ -1,7 +1,7 @@
 //! The one thread that owns the aggregator: folds tallies in packet time and publishes snapshots.
 
-use super::Watcher;
 use super::shard::{Report, ReportReceiver};
+use super::{FlowDesk, InterfaceNames, Watcher};
 use crate::capture::InterfaceInfo;
 use crate::packet::InterfaceId;
 use crate::stats::{Capture, Snapshot, StatsAggregator, Tally};
@@ -33,11 +33,18 @@ pub struct Publisher {
     news: Sender<News>,
     /// What captures, where nobody reports more of it (replay).
     backend: Option<&'static str>,
+    names: InterfaceNames,
 }
 
 impl Publisher {
+    /// The names of all that were announced.
+    pub fn names(&self) -> InterfaceNames {
+        self.names.clone()
+    }
+
     /// A capture point, before its first frame is dealt, or what was learned of it.
     pub fn interface(&self, info: &InterfaceInfo) {
+        self.names.set(info.id, &info.name);
         drop(self.news.send(News::Interface(info.id, info.name.clone())));
         if let Some(backend) = self.backend {
             let linktype = info.linktypes.first().copied();
@@ -47,6 +54,7 @@ impl Publisher {
 
     /// A capture point goes on under another name.
     pub fn renamed(&self, id: InterfaceId, name: &str) {
+        self.names.set(id, name);
         drop(self.news.send(News::Renamed(id, name.into())));
     }
 
@@ -84,6 +92,7 @@ pub struct Collector {
     news: Receiver<News>,
     published: Option<Arc<ArcSwap<Snapshot>>>,
     watchers: Vec<Box<dyn Watcher>>,
+    desk: Option<FlowDesk>,
     /// The newest tick in which something happened.
     busy: Tick,
 }
@@ -99,8 +108,8 @@ impl Collector {
     ) -> (Self, Publisher) {
         let (news_in, news) = unbounded();
         let (removed, watchers, busy) = (Vec::new(), Vec::new(), Tick::default());
-        let collector = Self { aggregator, shards, removed, news, published, watchers, busy };
-        (collector, Publisher { news: news_in, backend })
+        let collector = Self { aggregator, shards, removed, news, published, watchers, desk: None, busy };
+        (collector, Publisher { news: news_in, backend, names: InterfaceNames::default() })
     }
 
     /// Shows the picture of every tick to these too.
@@ -108,6 +117,19 @@ impl Collector {
     pub fn watched_by(mut self, watchers: Vec<Box<dyn Watcher>>) -> Self {
         self.watchers = watchers;
         self
+    }
+
+    /// Tells the desk where flows are asked for what interfaces are called.
+    #[must_use]
+    pub fn naming_for(mut self, desk: &FlowDesk) -> Self {
+        self.desk = Some(desk.clone());
+        self
+    }
+
+    fn named(&self, id: InterfaceId, name: &str) {
+        if let Some(desk) = &self.desk {
+            desk.name(id, name);
+        }
     }
 
     /// Replay: folds the shards' reports in lockstep until all have ended, and returns the last picture.
@@ -262,9 +284,20 @@ impl Collector {
     fn take_news(&mut self, now: Tick) -> bool {
         loop {
             match self.news.try_recv() {
-                Ok(News::Interface(id, name)) => self.aggregator.add_interface(id, &name),
-                Ok(News::Renamed(id, name)) => self.aggregator.rename_interface(id, &name),
-                Ok(News::Removed(id)) => self.removed.push((id, now)),
+                Ok(News::Interface(id, name)) => {
+                    self.named(id, &name);
+                    self.aggregator.add_interface(id, &name);
+                }
+                Ok(News::Renamed(id, name)) => {
+                    self.named(id, &name);
+                    self.aggregator.rename_interface(id, &name);
+                }
+                Ok(News::Removed(id)) => {
+                    if let Some(desk) = &self.desk {
+                        desk.forget(id);
+                    }
+                    self.removed.push((id, now));
+                }
                 Ok(News::Capture(id, capture)) => self.aggregator.capture(id, *capture),
                 Ok(News::Reloaded(generation, captures)) => {
                     self.aggregator.set_generation(generation);

@@ -7,10 +7,14 @@
 //!
 //! Replay waits where a queue is full and is in lockstep, so that its results depend on the frames alone. Live never
 //! waits: a tally that cannot be sent goes on adding up, and is only coarser for it.
+//!
+//! A [`Watcher`] sees the picture of every tick; a [`FlowFeed`] brings the flows that ended to who keeps or sends them.
 
 mod collector;
 mod dealer;
+mod feed;
 mod flows;
+mod query;
 mod shard;
 mod watcher;
 
@@ -19,7 +23,9 @@ mod tests;
 
 pub use collector::{Collector, ID_REST, Publisher};
 pub use dealer::{Dealer, Pace};
+pub use feed::{FlowFeed, FlowReceiver, FlowsMissed, InterfaceNames};
 pub use flows::{Keep, Selection};
+pub use query::{FlowDesk, Found, Unanswered};
 pub use shard::{Mode, ReportReceiver, Shard, Shards, partitions};
 pub use watcher::Watcher;
 

@@ -1,14 +1,17 @@
 //! A shard: the tracker of some partitions and the tally of the open tick.
 
+use super::feed::FlowFeed;
 use super::flows::{Keep, Selection};
-use super::{LANE_BATCH, QUEUE};
-use crate::flow::{self, ConnectionTracker, Event, HashKey, Listener, PARTITIONS};
+use super::query::{Answering, FlowDesk};
+use super::{BATCH, LANE_BATCH, QUEUE};
+use crate::flow::{self, ConnectionTracker, Event, FlowRecord, HashKey, Listener, PARTITIONS};
 use crate::packet::{InterfaceId, ParsedPacket};
 use crate::stats::{self, DropStage, TableState, TalkerSketches, Tally};
 use crate::time::{Step, Tick};
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use std::ops::Range;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// What a full queue to the collector means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,26 +56,37 @@ pub struct Shard {
     config: stats::Config,
     reports: Sender<Report>,
     spent: Receiver<Box<Tally>>,
+    answering: Answering,
 }
 
-/// Where the tracker's events go: what moved to the talkers, ended records to the selection if flows are kept, and all
-/// counts to the tally.
+/// Where the tracker's events go: what moved to the talkers, ended records to the selection if flows are kept and to
+/// the feeds, and all counts to the tally.
 #[derive(Debug)]
 struct Counts {
     tally: Box<Tally>,
     talkers: TalkerSketches,
     ended: Option<Selection>,
+    feeds: Vec<FlowFeed>,
 }
 
 impl Listener for Counts {
     #[inline]
     fn on(&mut self, event: Event<'_>) {
-        match (&event, self.ended.as_mut()) {
-            (Event::Moved { partition, delta }, _) => return self.talkers.add(*partition, delta),
-            (Event::Closed { record }, Some(ended)) => ended.offer(record),
+        match &event {
+            Event::Moved { partition, delta } => return self.talkers.add(*partition, delta),
+            Event::Closed { record } => self.ended(record),
             _ => {}
         }
         self.tally.on(event);
+    }
+}
+
+impl Counts {
+    fn ended(&mut self, record: &FlowRecord) {
+        if let Some(ended) = &mut self.ended {
+            ended.offer(record);
+        }
+        self.feeds.iter_mut().for_each(|feed| feed.offer(record));
     }
 }
 
@@ -97,6 +111,7 @@ impl Shard {
                 tally: Box::new(Tally::new(stats)),
                 talkers: TalkerSketches::new(stats.talkers),
                 ended: keep.map(Selection::new),
+                feeds: Vec::new(),
             },
             open: None,
             mode,
@@ -106,8 +121,34 @@ impl Shard {
             config: stats.clone(),
             reports,
             spent,
+            answering: Answering::default(),
         };
         (shard, ReportReceiver { number, ended: false, reports: reports_out, spent: spent_in })
+    }
+
+    /// Answers questions about its flows, between batches.
+    #[must_use]
+    pub fn answering(mut self, desk: &FlowDesk) -> Self {
+        self.answering = Answering::at(desk);
+        self
+    }
+
+    /// Whether a question about its flows waits.
+    #[inline]
+    pub fn is_asked(&self) -> bool {
+        self.answering.is_asked()
+    }
+
+    /// Looks for the answer for one slice of time.
+    pub fn answer(&mut self) {
+        self.answering.go_on(&self.tracker, 1);
+    }
+
+    /// Brings ended flows to these readers too; at the end those still open, as ended by the shutdown.
+    #[must_use]
+    pub fn feeding(mut self, feeds: Vec<FlowFeed>) -> Self {
+        self.counts.feeds = feeds;
+        self
     }
 
     /// Counts and tracks packets of the open tick, in order.
@@ -115,6 +156,10 @@ impl Shard {
         let Some(tick) = self.open else { return };
         self.counts.tally.packets(packets);
         self.tracker.observe(tick, packets, &mut self.counts);
+        if self.answering.is_asked() {
+            let slices = u32::try_from(packets.len().div_ceil(BATCH)).unwrap_or(1);
+            self.answering.go_on(&self.tracker, slices);
+        }
     }
 
     /// Opens `tick`: the one before is closed and reported, and what expires in between ends in its own tick.
@@ -160,6 +205,7 @@ impl Shard {
     }
 
     fn report(&mut self, tick: Tick) {
+        self.counts.feeds.iter_mut().for_each(FlowFeed::flush);
         let full = self.take_tally();
         match self.mode {
             // The collector lives until every sender is gone; without one there is nobody left to tell.
@@ -217,9 +263,17 @@ impl Shard {
             }
             drop(self.reports.send(Report::Tick(open, last)));
         }
+        for feed in &mut self.counts.feeds {
+            // Live the shutdown has ended all; in replay the report leaves them open, and only what is fed ends.
+            self.tracker.ended_records().for_each(|record| feed.offer(&record));
+            feed.flush();
+        }
         let mut ended = self.counts.ended.take();
         if let Some(ended) = ended.as_mut() {
             self.tracker.records().for_each(|record| ended.offer(&record));
+        }
+        if self.mode == Mode::Replay {
+            self.answering.rest(self.tracker);
         }
         ended
     }
@@ -243,6 +297,25 @@ pub(super) enum Order {
     Tick(Tick),
     Step(Step),
     Late(u64),
+}
+
+/// How long a question may wait for a shard thread that has nothing to do.
+const NOTICE: Duration = Duration::from_millis(5);
+
+/// The next order; until it comes, questions are answered. `None` at the end.
+fn next(inbox: &Receiver<Order>, shard: &mut Shard) -> Option<Order> {
+    if !shard.answering.is_at_desk() {
+        return inbox.recv().ok();
+    }
+    loop {
+        let patience = if shard.is_asked() { Duration::ZERO } else { NOTICE };
+        match inbox.recv_timeout(patience) {
+            Ok(order) => return Some(order),
+            Err(RecvTimeoutError::Timeout) if shard.is_asked() => shard.answer(),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return None,
+        }
+    }
 }
 
 /// The shards of a dealer: one in its own thread, or several behind bounded queues.
@@ -300,7 +373,7 @@ impl Lane {
         let (orders, inbox) = bounded(QUEUE);
         let (spent_in, spent) = bounded(QUEUE);
         let thread = std::thread::Builder::new().name(format!("shard-{number}")).spawn(move || {
-            for order in inbox {
+            while let Some(order) = next(&inbox, &mut shard) {
                 match order {
                     Order::Packets(mut packets) => {
                         shard.packets(&packets);

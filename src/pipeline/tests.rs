@@ -1,8 +1,8 @@
 //! The whole way from frames to a snapshot, against a recomputation from the list of frames.
 
-use super::{Collector, Dealer, Keep, Mode, Selection, Shard, Shards, Watcher, partitions};
+use super::{Collector, Dealer, FlowFeed, FlowReceiver, Keep, Mode, Selection, Shard, Shards, Watcher, partitions};
 use crate::capture::{FrameSink, InterfaceInfo};
-use crate::flow::{self, FlowRecord, HashKey};
+use crate::flow::{self, EndReason, FlowRecord, HashKey};
 use crate::packet::build::{Builder, frame};
 use crate::packet::{Frame, InterfaceId, Linktype, PacketMeta, Perspective};
 use crate::stats::{self, Snapshot, StatsAggregator};
@@ -42,17 +42,26 @@ fn traffic() -> impl Strategy<Value = Vec<Sent>> {
 }
 
 fn play(sent: &[Sent], shards: usize) -> (Arc<Snapshot>, Vec<FlowRecord>) {
-    play_before(sent, shards, Vec::new())
+    play_before(sent, shards, Vec::new(), Vec::new())
 }
 
-fn play_before(sent: &[Sent], shards: usize, watchers: Vec<Box<dyn Watcher>>) -> (Arc<Snapshot>, Vec<FlowRecord>) {
+fn play_before(
+    sent: &[Sent],
+    shards: usize,
+    watchers: Vec<Box<dyn Watcher>>,
+    feeds: Vec<FlowFeed>,
+) -> (Arc<Snapshot>, Vec<FlowRecord>) {
     let config = stats::Config::default();
     let (shards, receivers): (Vec<_>, Vec<_>) = (0..shards)
         .map(|n| {
             let partitions = partitions(n, shards);
-            Shard::new(n, flow::Config::default(), &config, HashKey::FIXED, partitions, Mode::Replay, Some(Keep::All))
+            let flows = flow::Config::default();
+            let (shard, reports) =
+                Shard::new(n, flows, &config, HashKey::FIXED, partitions, Mode::Replay, Some(Keep::All));
+            (shard.feeding(feeds.clone()), reports)
         })
         .unzip();
+    drop(feeds);
     let (collector, publisher) = Collector::new(StatsAggregator::new(config), receivers, None, Some("replay"));
     let collector = collector.watched_by(watchers);
     let collector = std::thread::spawn(move || collector.replay());
@@ -173,7 +182,7 @@ impl Watcher for Witness {
 
 fn watched(sent: &[Sent], shards: usize, wait: u64) -> Vec<Shown> {
     let (told, shown) = channel();
-    let _ = play_before(sent, shards, vec![Box::new(Witness { told, wait, deadline: None })]);
+    let _ = play_before(sent, shards, vec![Box::new(Witness { told, wait, deadline: None })], Vec::new());
     shown.into_iter().collect()
 }
 
@@ -226,4 +235,53 @@ proptest! {
             }
         }
     }
+}
+
+/// All that a reader of ended flows gets.
+fn all_of(receiver: &FlowReceiver) -> Vec<FlowRecord> {
+    std::iter::from_fn(|| receiver.next_batch()).flatten().collect()
+}
+
+/// The flows that each of two readers is fed, in the order of reports.
+fn fed(sent: &[Sent], shards: usize) -> [Vec<FlowRecord>; 2] {
+    let [(one, receive_one), (other, receive_other)] = [FlowFeed::new(Mode::Replay), FlowFeed::new(Mode::Replay)];
+    let readers = [receive_one, receive_other].map(|receiver| std::thread::spawn(move || all_of(&receiver)));
+    play_before(sent, shards, Vec::new(), vec![one, other]);
+    readers.map(|reader| {
+        let mut all = Selection::new(Keep::All);
+        reader.join().unwrap().iter().for_each(|record| all.offer(record));
+        Selection::into_report(vec![all], Keep::All)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn every_feed_brings_each_flow_of_the_report_once_and_open_ones_as_ended_by_the_shutdown(
+        sent in traffic(), shards in 1..5_usize
+    ) {
+        let (_, report) = play(&sent, 1);
+        let ended = |record: &FlowRecord| {
+            FlowRecord { end_reason: record.end_reason.or(Some(EndReason::Shutdown)), ..*record }
+        };
+        let report: Vec<_> = report.iter().map(ended).collect();
+        let [one, other] = fed(&sent, shards);
+        prop_assert_eq!(&one, &report);
+        prop_assert_eq!(&other, &report);
+    }
+}
+
+#[test]
+fn live_a_feed_that_nobody_reads_counts_what_it_drops_and_never_waits() {
+    let (_, report) = play(&at_millis(&[0]), 1);
+    let record = FlowRecord { end_reason: Some(EndReason::Idle), ..report[0] };
+    let (mut feed, receiver) = FlowFeed::new(Mode::Live);
+    const OFFERED: u64 = 100_000;
+    (0..OFFERED).for_each(|_| feed.offer(&record));
+    feed.flush();
+    drop(feed);
+    let dropped = receiver.missed().flows();
+    assert!(dropped > 0 && dropped < OFFERED, "{dropped}");
+    assert_eq!(all_of(&receiver).len() as u64 + dropped, OFFERED);
 }

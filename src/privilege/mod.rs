@@ -138,11 +138,20 @@ pub struct Identity {
     asked_for: bool,
 }
 
-#[cfg(unix)]
 impl Identity {
     /// User and group id, to chown what netmon has to read or write later.
+    #[cfg(unix)]
     pub fn ids(&self) -> (u32, u32) {
         self.ids
+    }
+
+    /// User id, where users have numbers.
+    pub fn user_id(&self) -> Option<u32> {
+        #[cfg(unix)]
+        let user_id = Some(self.ids.0);
+        #[cfg(not(unix))]
+        let user_id = None;
+        user_id
     }
 }
 

@@ -103,6 +103,8 @@ pub struct Capture {
     pub linktype: Option<Linktype>,
     /// Times it was opened again.
     pub restarts: u64,
+    /// Nothing is captured, because somebody asked for that.
+    pub paused: bool,
     /// The capture filter in force; `None`: every frame is captured.
     pub filter: Option<String>,
     /// Capture buffers that share the interface's frames (one for each member of a fan-out group); 0 while it is down.
