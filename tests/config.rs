@@ -216,7 +216,10 @@ fn windows_are_sorted() {
 fn what_is_in_force_reads_back_as_itself() {
     let yaml = "interfaces: [eth0]\ncapture: {bpf: tcp, buffer: 1.5MiB}\nflows: {timeouts: {active: 1h30m, udp: 90}}\n\
                 aggregation: {windows: [2, 7]}\naddress_classes: {a: 10.0.0.0/8}\napi: {bind: ['unix:/a', '[::1]:1']}\n\
-                telemetry: {level: 'warn,netmon=debug', format: json}\n";
+                telemetry: {level: 'warn,netmon=debug', format: json}\n\
+                alerts: [{name: A, metric: bytes_per_second, where: {interface: eth*}, window: 7s, above: 8Mbit/s,\
+                labels: {team: net}, for: 5, notify: ops}]\nalerting: {blind: {loss: 2.5%, severity: critical}}\n\
+                receivers: [{name: ops, slack: {url_env: SLACK, title: a}, group_by: [alertname, interface], queue: 9}]\n";
     let loaded = from_yaml("f.yaml", yaml.as_bytes()).unwrap();
     let shown = serde_json::to_string(&loaded.effective).unwrap();
     let again = from_yaml("shown.yaml", shown.as_bytes()).unwrap();
@@ -388,7 +391,8 @@ fn validate(value: &Json, schema: &Json, path: &str) -> Vec<String> {
     for (key, below) in value.as_object().into_iter().flatten() {
         let path = format!("{path}.{key}");
         let free = schema["patternProperties"].as_object().and_then(|patterns| patterns.values().next());
-        match schema["properties"].get(key).or(free) {
+        let any = schema.get("additionalProperties").filter(|any| any.is_object());
+        match schema["properties"].get(key).or(free).or(any) {
             Some(property) => problems.extend(validate(below, property, &path)),
             None => problems.push(format!("{path} is unknown")),
         }

@@ -3,11 +3,15 @@
 //! The parameters of a [`Setting`] are its least and greatest value and its default. The doc comment of a field is also
 //! its description in the JSON Schema.
 
+use super::alerts::AlertRule;
+use super::receivers::{MAX_RECEIVERS, ReceiverEntry};
 use super::rules::{
-    BindAddress, Bytes, CaptureBackend, Count, Filter, HostName, InterfacePattern, LogFormat, LogLevel, Network,
-    OptionalPeriod, Period, Port, Sandbox, Switch, User, Window,
+    ApiControl, BindAddress, Bytes, CaptureBackend, Count, Directory, ExternalUrl, FilePath, Filter, HostName,
+    InterfacePattern, LogFormat, LogLevel, Network, OptionalPeriod, Percent, Period, Port, ReceiverName, Sandbox,
+    SeverityName, Switch, User, Window,
 };
-use super::setting::{ClassName, List, Setting};
+use super::setting::{ClassName, List, Maps, Setting};
+use crate::alert::MAX_RULES;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,6 +37,16 @@ pub struct File {
     pub address_classes: BTreeMap<ClassName, List<Network, 1, 64>>,
     /// The HTTP interface: metrics, REST, the page.
     pub api: Api,
+    /// Named thresholds over what `netmon alerts metrics` lists, up to 50.
+    pub alerts: Maps<AlertRule, MAX_RULES>,
+    /// What goes for all alerts.
+    pub alerting: Alerting,
+    /// Who is told of alerts, up to 10.
+    pub receivers: Maps<ReceiverEntry, MAX_RECEIVERS>,
+    /// What is remembered.
+    pub history: History,
+    /// Where netmon keeps what it remembers.
+    pub state: State,
     /// What is given up once everything is open.
     pub privileges: Privileges,
     /// The log of netmon itself, on stderr.
@@ -154,6 +168,114 @@ pub struct Api {
     /// Names under which it may be asked, beside `localhost` and the address of the connection. Others are refused, so
     /// that no web page can reach it through a name of its own.
     pub hosts: List<HostName, 0, 32>,
+    /// Whether the API may change anything (reload, pause, filters, silences). `auto`: on loopback and unix sockets, and
+    /// elsewhere for who is known by token or password; `true`: the same, and netmon does not start where nobody could
+    /// be known; `false`: never.
+    pub control: Setting<ApiControl>,
+    /// Who is known.
+    pub auth: Auth,
+    /// TLS, and users that everything but the probes needs then, in the form of Prometheus's web configuration file.
+    /// Certificates are read again when they change.
+    pub web_config_file: Setting<FilePath>,
+}
+
+/// Who is known.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Auth {
+    /// A file with a token of 16 characters or more. Who sends it (`Authorization: Bearer`) may change things on every
+    /// listener.
+    pub token_file: Setting<FilePath>,
+}
+
+/// What goes for all alerts.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Alerting {
+    /// When the numbers of an interface are not to be relied on. Alerts that need them say so, and with any rule there
+    /// is an alert `CaptureBlind` for it.
+    pub blind: Blind,
+    /// Where people find the page of this daemon, for links in messages. Empty: no links.
+    pub external_url: Setting<ExternalUrl>,
+}
+
+/// When the numbers of an interface are not to be relied on.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Blind {
+    /// More frames lost than this share of all, over the shortest window above 1 s.
+    pub loss: Setting<Percent<10>>,
+    /// Fewer bytes captured than this share of what the kernel counted, over the same window.
+    pub coverage: Setting<Percent<900>>,
+    /// Of the alert `CaptureBlind`.
+    pub severity: Setting<SeverityName>,
+    /// Receivers of the alert `CaptureBlind`.
+    pub notify: List<ReceiverName, 0, 16>,
+}
+
+/// Where netmon keeps what it remembers.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct State {
+    /// An absolute path. Empty: `$STATE_DIRECTORY`, else `/var/lib/netmon` as root, else `$XDG_STATE_HOME/netmon` or
+    /// `~/.local/state/netmon`.
+    pub directory: Setting<Directory>,
+}
+
+/// What is remembered, in `history.redb` of the state directory.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct History {
+    /// Whether anything is.
+    pub enabled: Setting<Switch<true>>,
+    /// The size that the store may reach. When it does, the oldest detail goes first.
+    pub limit: Setting<Bytes<{ 16 * MIB }, TIB, GIB>>,
+    /// How long each kind of record is kept.
+    pub retention: Retention,
+    /// Which ended flows are kept.
+    pub flows: KeptFlows,
+}
+
+/// How long each kind of record is kept.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Retention {
+    /// Series of seconds.
+    #[serde(rename = "1s")]
+    pub seconds: Setting<Kept<DAY>>,
+    /// Series of ten seconds.
+    #[serde(rename = "10s")]
+    pub ten_seconds: Setting<Kept<{ 7 * DAY }>>,
+    /// Series of minutes.
+    #[serde(rename = "60s")]
+    pub minutes: Setting<Kept<{ 92 * DAY }>>,
+    /// Series of hours.
+    #[serde(rename = "1h")]
+    pub hours: Setting<Kept<{ 1_830 * DAY }>>,
+    /// Ended flows.
+    pub flows: Setting<Kept<{ 7 * DAY }>>,
+    /// Alert events.
+    pub alerts: Setting<Kept<{ 366 * DAY }>>,
+}
+
+/// Which ended flows are kept.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct KeptFlows {
+    /// Whether any are.
+    pub enabled: Setting<Switch<true>>,
+    /// Flows that moved less than this are counted and left out.
+    pub floor: Setting<Bytes<0, GIB, 10_000>>,
+    /// The most flows kept that end in one second; further ones are counted and left out. Not in
+    /// replay.
+    pub rate: Setting<Count<1, 100_000, 200>>,
 }
 
 /// What is given up once everything is open.
@@ -182,12 +304,26 @@ pub struct Telemetry {
     pub format: Setting<LogFormat>,
 }
 
+impl File {
+    /// Every key: as the defaults, and what the items of lists of maps have.
+    pub(super) fn known() -> serde_json::Value {
+        let mut known = serde_json::to_value(Self::default()).unwrap_or_default();
+        known["alerts"] = serde_json::Value::Array(vec![AlertRule::known()]);
+        known["receivers"] = serde_json::Value::Array(vec![ReceiverEntry::known()]);
+        known
+    }
+}
+
 /// An idle timeout with this default, in nanoseconds.
 type Idle<const DEFAULT: u64> = Period<SECOND, DAY, DEFAULT>;
+
+/// An age with this default, in nanoseconds.
+type Kept<const DEFAULT: u64> = Period<{ 2 * HOUR }, { 36_600 * DAY }, DEFAULT>;
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
+const TIB: u64 = 1 << 40;
 const MILLISECOND: u64 = 1_000_000;
 const SECOND: u64 = 1_000 * MILLISECOND;
 const HOUR: u64 = 3_600 * SECOND;

@@ -34,7 +34,8 @@ pub(super) struct Layers {
 }
 
 impl Layers {
-    /// Merges the layers; `known` holds every key, a list where a list belongs, and an empty map where names are free.
+    /// Merges the layers; `known` holds every key, a list where a list belongs, in it a map where each item is a map of
+    /// these keys, and an empty map where names are free.
     pub(super) fn merge(
         document: Document,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -127,8 +128,9 @@ impl Cleared<'_> {
             Value::Null => ValueKind::Nil,
             Value::Text(text) => ValueKind::String(text),
             Value::List(items) => {
+                let of_maps = known.get(0).filter(|item| item.is_object()).unwrap_or(&serde_json::Value::Null);
                 let items = items.into_iter().enumerate();
-                let items = items.map(|(n, item)| self.item(item, format!("{path}[{n}]")));
+                let items = items.map(|(n, item)| self.item(item, of_maps, format!("{path}[{n}]")));
                 ValueKind::Array(items.collect())
             }
             // A map where a value belongs is refused when it is read, with what is allowed.
@@ -140,8 +142,8 @@ impl Cleared<'_> {
     }
 
     /// An empty item is not left out, that would move the ones behind it: it is an empty text.
-    fn item(&mut self, node: Node, path: String) -> Merged {
-        match self.value(node, &serde_json::Value::Null, path) {
+    fn item(&mut self, node: Node, known: &serde_json::Value, path: String) -> Merged {
+        match self.value(node, known, path) {
             Merged { kind: ValueKind::Nil, .. } => Merged::new(None, ValueKind::String(String::new())),
             value => value,
         }
@@ -241,16 +243,21 @@ fn map_at(place: &Place) -> Node {
 /// The message for a key that does not exist, with the one that was probably meant.
 fn unknown_key(place: &Place, path: &str, known: &serde_json::Value) -> Mistake {
     let all = paths(known, "");
+    let asked = of_any_item(path);
     let written = |key: &str| match place {
         Place::Variable(_) => format!("`{}`", variable_of_key(key)),
+        // With the numbers of the items it is about.
+        _ if section(key) == section(&asked) && section(key) != section(path) => {
+            format!("`{}.{}`", section(path), last_name(key))
+        }
         _ => format!("`{key}`"),
     };
-    let advice = if all.iter().any(|known| known == path) {
+    let advice = if all.contains(&asked) {
         "a path of keys is written as maps within maps".into()
-    } else if let Some(key) = meant(path, &all) {
+    } else if let Some(key) = meant(&asked, &all) {
         format!("did you mean {}?", written(key))
     } else {
-        let siblings: Vec<String> = siblings(path, &all).map(written).collect();
+        let siblings: Vec<String> = siblings(&asked, &all).map(written).collect();
         format!("allowed {}", siblings.join(", "))
     };
     let mut mistake = Mistake::new(place.clone(), format!("unknown key {}, {advice}", quoted(path)));
@@ -269,7 +276,9 @@ fn meant<'a>(path: &str, all: &'a [String]) -> Option<&'a str> {
     let name = last_name(path);
     let near = nearest(name, siblings(path, all).map(last_name));
     let sibling = near.and_then(|near| siblings(path, all).find(|known| last_name(known) == near));
-    sibling.or_else(|| all.iter().map(String::as_str).find(|known| last_name(known) == name))
+    // A key of the items of a list is meant in its own kind of items only.
+    let elsewhere = || all.iter().map(String::as_str).find(|known| last_name(known) == name && !known.contains("[]"));
+    sibling.or_else(elsewhere)
 }
 
 /// The keys of the section that `path` is in.
@@ -291,9 +300,23 @@ fn looks_like_kubernetes(name: &str) -> bool {
     name.ends_with("_PORT") || ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT_"].iter().any(|part| name.contains(part))
 }
 
+/// A path without the numbers of its items: `alerts[].metric`.
+fn of_any_item(path: &str) -> String {
+    let mut parts = path.split('[');
+    let mut any = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        any.push('[');
+        any.push_str(part.trim_start_matches(|c: char| c.is_ascii_digit()));
+    }
+    any
+}
+
 /// Every path of the known keys, sections included, in order.
 fn paths(known: &serde_json::Value, prefix: &str) -> Vec<String> {
     let mut all = Vec::new();
+    if let Some(item) = known.get(0) {
+        all.extend(paths(item, &format!("{prefix}[]")));
+    }
     for (key, below) in known.as_object().into_iter().flatten() {
         let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
         all.push(path.clone());

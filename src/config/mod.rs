@@ -16,27 +16,36 @@
 //! # Ok::<(), netmon::config::Mistakes>(())
 //! ```
 
+mod alerts;
 mod changes;
 mod check;
 mod document;
 mod file;
+mod kinds;
 mod layers;
 mod mistake;
 mod read;
+mod receivers;
 mod reread;
 mod rules;
 mod setting;
 mod source;
+mod state;
+mod summaries;
 pub mod units;
 
+pub use alerts::AlertRule;
 pub use changes::{Changes, Part};
 pub use document::{MAX_BYTES, MAX_DEPTH, MAX_INDICATORS, MAX_NODES};
 pub use file::File;
 pub use layers::Override;
 pub use mistake::{Mistake, Mistakes, Place};
+pub use receivers::{MAX_RECEIVERS, ReceiverEntry};
+pub use setting::{Given, Maps, Texts};
 pub use source::DEFAULT_FILES;
+pub use state::state_directory;
 
-use crate::{capture, flow, http, privilege, stats, telemetry};
+use crate::{alert, capture, flow, history, http, notify, privilege, stats, telemetry};
 use document::Document;
 use ipnet::IpNet;
 use layers::Layers;
@@ -45,7 +54,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Everything a daemon needs; cannot be wrong once made by [`load`] or [`from_yaml`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// Names, globs, `!name`, `any`; empty: the interface of the default route.
     pub interfaces: Vec<String>,
@@ -59,6 +68,14 @@ pub struct Config {
     pub local_networks: Vec<IpNet>,
     /// HTTP.
     pub api: http::Config,
+    /// What is watched.
+    pub alerts: alert::Config,
+    /// Who is told of alerts.
+    pub notify: notify::Config,
+    /// What is remembered.
+    pub history: history::Settings,
+    /// Where what is remembered is kept; `None`: as [`state_directory`] finds it.
+    pub state_directory: Option<PathBuf>,
     /// What is given up at the start.
     pub privileges: privilege::Config,
     /// Logs.
@@ -151,6 +168,39 @@ pub fn from_yaml(name: &str, bytes: &[u8]) -> Result<Loaded, Mistakes> {
     from_layers(Document::parse(&name.into(), bytes), [], &[], NO_CHECKS)
 }
 
+/// A YAML file of another kind than the config, read by the same rules.
+#[derive(Clone, Debug)]
+pub struct Written<T> {
+    /// What it says.
+    pub value: T,
+    places: BTreeMap<String, Place>,
+}
+
+impl<T> Written<T> {
+    /// Something wrong with the value of a key; the message goes on behind its path.
+    pub fn mistake(&self, key: &str, message: &str) -> Mistake {
+        let message = format!("{} {message}", mistake::quoted(key));
+        layers::found(&self.places, Finding { key: key.into(), message, hint: None })
+    }
+}
+
+/// Reads the bytes of a YAML file of its own kind. `known` has its keys: a list where a list belongs, in it a map where
+/// its items are maps of these keys, and an empty map where names are free.
+///
+/// # Errors
+/// All mistakes.
+pub fn read_yaml<T>(name: &str, bytes: &[u8], known: &serde_json::Value) -> Result<Written<T>, Mistakes>
+where
+    T: serde::de::DeserializeOwned + Default,
+{
+    let mut layers = Layers::merge(Document::parse(&name.into(), bytes)?, [], &[], known)?;
+    let (value, misfits) = read::read::<T>(&mut layers.merged, Mistakes::MAX_LISTED);
+    let mut mistakes = std::mem::take(&mut layers.mistakes);
+    mistakes.extend(misfits.iter().map(|misfit| layers.mistake(&misfit.key(), &misfit.message)));
+    Mistakes::none(mistakes)?;
+    Ok(Written { value, places: layers.places })
+}
+
 /// The JSON Schema (2020-12) of the file.
 pub fn schema() -> schemars::Schema {
     let settings =
@@ -169,14 +219,20 @@ fn from_layers(
         Ok(document) => (document, None),
         Err(mistake) => (Document::default(), Some(mistake)),
     };
-    let known = serde_json::to_value(File::default()).unwrap_or_default();
-    let mut layers = Layers::merge(document, environment, overrides, &known)?;
+    let mut layers = Layers::merge(document, environment, overrides, &File::known())?;
     let (file, misfits) = read::read::<File>(&mut layers.merged, Mistakes::MAX_LISTED);
     let config = check::config(&file);
     let mut mistakes = std::mem::take(&mut layers.mistakes);
     mistakes.extend(unreadable);
     mistakes.extend(misfits.iter().map(|misfit| layers.mistake(&misfit.key(), &misfit.message)));
-    mistakes.extend(check::across(&file).iter().map(|(key, message)| layers.mistake(key, message)));
+    // Where something below is unknown or could not be read, what is said of the whole may only follow from that.
+    let is_whole = |key: &str, mistakes: &[Mistake]| {
+        let mut below = mistakes.iter().filter_map(|mistake| mistake.key.as_deref()?.strip_prefix(key));
+        !below.any(|rest| rest.starts_with('.'))
+    };
+    let mut across = check::across(&file);
+    across.retain(|(key, _)| is_whole(key, &mistakes));
+    mistakes.extend(across.iter().map(|(key, message)| layers.mistake(key, message)));
     mistakes.extend(checks(&config).into_iter().map(|finding| layers::found(&layers.places, finding)));
     Mistakes::none(mistakes)?;
     Ok(Loaded { config, file: None, effective: file, places: layers.places })

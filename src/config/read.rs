@@ -113,7 +113,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         match &self.0.kind {
             ValueKind::String(text) => visitor.visit_str(text),
-            ValueKind::Array(items) => visitor.visit_seq(Items { items, next: 0, numbered: true }),
+            ValueKind::Array(items) => visitor.visit_seq(Items { items, next: 0, numbered: true, whole: false }),
             ValueKind::Table(table) => visitor.visit_map(Entries { entries: sorted(table).into_iter(), value: None }),
             _ => visitor.visit_unit(),
         }
@@ -123,8 +123,17 @@ impl<'de> Deserializer<'de> for Reader<'de> {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         match &self.0.kind {
             ValueKind::String(_) => {
-                visitor.visit_seq(Items { items: std::slice::from_ref(self.0), next: 0, numbered: false })
+                let items = std::slice::from_ref(self.0);
+                visitor.visit_seq(Items { items, next: 0, numbered: false, whole: false })
             }
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    /// A list of maps. An item that was taken out is an empty map, so that those behind it keep their numbers.
+    fn deserialize_tuple<V: Visitor<'de>>(self, _len: usize, visitor: V) -> Result<V::Value, Misfit> {
+        match &self.0.kind {
+            ValueKind::Array(items) => visitor.visit_seq(Items { items, next: 0, numbered: true, whole: true }),
             _ => self.deserialize_any(visitor),
         }
     }
@@ -138,6 +147,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         let found = match &self.0.kind {
             ValueKind::String(text) => quoted(text),
             ValueKind::Array(_) => "a list".into(),
+            ValueKind::Nil => return visitor.visit_map(Entries { entries: BTreeMap::new().into_iter(), value: None }),
             _ => return self.deserialize_any(visitor),
         };
         let fields: Vec<_> = fields.iter().map(|field| format!("`{field}`")).collect();
@@ -146,7 +156,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
 
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
-        newtype_struct tuple tuple_struct map enum identifier ignored_any
+        newtype_struct tuple_struct map enum identifier ignored_any
     }
 }
 
@@ -161,6 +171,8 @@ struct Items<'a> {
     next: usize,
     /// Not for the one item of a list that was written as a value.
     numbered: bool,
+    /// What was taken out is given too.
+    whole: bool,
 }
 
 impl<'de> de::SeqAccess<'de> for Items<'de> {
@@ -170,7 +182,7 @@ impl<'de> de::SeqAccess<'de> for Items<'de> {
         while let Some(item) = self.items.get(self.next) {
             let number = self.next;
             self.next += 1;
-            if item.kind != ValueKind::Nil {
+            if self.whole || item.kind != ValueKind::Nil {
                 let read = seed.deserialize(Reader(item));
                 return read
                     .map(Some)

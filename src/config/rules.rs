@@ -2,14 +2,20 @@
 //! messages, the JSON Schema and the view of the config in force alike.
 
 mod addresses;
+mod alerting;
 mod numbers;
 mod privileges;
+mod receivers;
 mod texts;
+mod web;
 
 pub use addresses::{BindAddress, HostName, Network};
+pub use alerting::{ExternalUrl, Percent, ReceiverName, SeverityName};
 pub use numbers::{Bytes, Count, OptionalPeriod, Period, Port, Switch, Window};
 pub use privileges::{Sandbox, User};
-pub use texts::{CaptureBackend, Filter, InterfacePattern, LogFormat, LogLevel};
+pub use receivers::{HeaderText, OptionalPath, OptionalTemplate, OptionalText, OptionalUrl, UrlItem, Variable};
+pub use texts::{CaptureBackend, Directory, Filter, InterfacePattern, LogFormat, LogLevel};
+pub use web::{ApiControl, FilePath};
 
 use schemars::Schema;
 use serde_json::Value as Json;

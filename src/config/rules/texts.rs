@@ -7,6 +7,7 @@ use crate::config::units::Size;
 use crate::telemetry::{self, Levels, is_unsafe};
 use schemars::{Schema, json_schema};
 use serde_json::Value as Json;
+use std::path::{Path, PathBuf};
 
 /// What captures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +127,51 @@ impl Rule for InterfacePattern {
 
     fn schema() -> Schema {
         json_schema!({"type": "string", "minLength": 1, "maxLength": Self::MAX_LEN})
+    }
+}
+
+/// An absolute path of a directory, or nothing. Whether it can be made is known at the start only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directory;
+
+impl Directory {
+    /// PATH_MAX of Linux, less room for the names of the files in it.
+    const MAX_LEN: usize = 3840;
+}
+
+impl Rule for Directory {
+    type Value = Option<PathBuf>;
+
+    fn parse(text: &str) -> Result<Option<PathBuf>, String> {
+        let path = Path::new(text);
+        let is_bad = !path.is_absolute() || text.len() > Self::MAX_LEN || text.contains(is_unsafe);
+        match text {
+            "" => Ok(None),
+            _ if is_bad => Err(quoted(text)),
+            _ => Ok(Some(path.to_owned())),
+        }
+    }
+
+    fn allowed() -> String {
+        "an absolute path".into()
+    }
+
+    fn json(value: &Option<PathBuf>) -> Json {
+        value.as_deref().map(Path::to_string_lossy).unwrap_or_default().into()
+    }
+
+    fn schema() -> Schema {
+        json_schema!({"type": "string", "maxLength": Self::MAX_LEN})
+    }
+}
+
+impl Single for Directory {
+    fn default() -> Option<PathBuf> {
+        None
+    }
+
+    fn default_text() -> String {
+        "`$STATE_DIRECTORY`, `/var/lib/netmon` or `$XDG_STATE_HOME/netmon`".into()
     }
 }
 
