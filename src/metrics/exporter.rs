@@ -1,11 +1,15 @@
 //! The exposition of a running daemon: adds what the process knows of itself, and measures its own rendering.
 
-use super::process::{BuildInfo, Confined, HttpRequests, Privileges, ProcessFiles, RENDER_BOUNDS, Reloads, SelfState};
+use super::history::{HistorySource, HistoryState};
+use super::notifications::{NotificationSource, NotificationState};
+use super::process::{BuildInfo, Confined, HttpFacts, Privileges, ProcessFiles, RENDER_BOUNDS, Reloads, SelfState};
 use super::{Exposition, Form, Scope};
+use crate::alert::{self, Picture};
 use crate::stats::{Buckets, Config, Snapshot};
 use crate::time::Timestamp;
+use arc_swap::ArcSwap;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 /// Renders pages for scrapers. Shared by all of them; nobody who feeds the snapshot waits for it.
@@ -13,6 +17,8 @@ use std::time::Instant;
 pub struct Exporter {
     files: ProcessFiles,
     state: Mutex<State>,
+    notifications: OnceLock<NotificationSource>,
+    history: OnceLock<HistorySource>,
 }
 
 #[derive(Debug)]
@@ -23,6 +29,7 @@ struct State {
     earlier: VecDeque<(Exposition, Reloads)>,
     durations: Buckets,
     confined: Option<Confined>,
+    alerts: Option<Arc<ArcSwap<Picture>>>,
 }
 
 /// Configurations that may be accepted within the time that a picture takes, which is a tick.
@@ -35,15 +42,38 @@ impl Exporter {
             Reloads { generation: 1, last_successful: true, last_success: Some(started), ..Reloads::default() };
         let own = SelfState { build, started: Some(started), reloads, ..SelfState::default() };
         let durations = Buckets::new(RENDER_BOUNDS);
-        let state =
-            State { exposition: Exposition::new(config), own, earlier: VecDeque::new(), durations, confined: None };
-        Self { files: ProcessFiles::open(), state: Mutex::new(state) }
+        let exposition = Exposition::new(config);
+        let state = State { exposition, own, earlier: VecDeque::new(), durations, confined: None, alerts: None };
+        let (notifications, history) = (OnceLock::new(), OnceLock::new());
+        Self { files: ProcessFiles::open(), state: Mutex::new(state), notifications, history }
+    }
+
+    /// Shows where these rules stand too, as published there. For the configuration of the start.
+    #[must_use]
+    pub fn with_alerts(self, config: &Config, rules: &alert::Config, published: Arc<ArcSwap<Picture>>) -> Self {
+        {
+            let mut state = self.state();
+            state.exposition = Exposition::with_alerts(config, rules);
+            state.alerts = Some(published);
+        }
+        self
+    }
+
+    /// Somebody is told of alerts, and says how that fares when asked; the first one told counts.
+    pub fn notifies(&self, ask: impl Fn() -> NotificationState + Send + Sync + 'static) {
+        drop(self.notifications.set(NotificationSource::new(ask)));
+    }
+
+    /// There is a history, which says how it fares when it is asked; the first one told counts.
+    pub fn remembers(&self, ask: impl Fn() -> Option<HistoryState> + Send + Sync + 'static) {
+        drop(self.history.set(HistorySource::new(ask)));
     }
 
     /// Renders all families of `snapshot` and counts the time it took.
-    pub fn scrape(&self, snapshot: &Arc<Snapshot>, http_requests: HttpRequests, form: Form) -> String {
+    pub fn scrape(&self, snapshot: &Arc<Snapshot>, http: impl Into<HttpFacts>, form: Form) -> String {
         let (exposition, mut own) = self.of(snapshot.own.config_generation);
-        own.http_requests = Some(http_requests);
+        let HttpFacts { requests, durations, websockets } = http.into();
+        (own.http_requests, own.http_durations, own.websockets) = (Some(requests), durations, websockets);
         #[expect(clippy::disallowed_methods, reason = "measures itself; no value from packets depends on it")]
         let begun = Instant::now();
         let page = exposition.render(snapshot, &own, form, Scope::All);
@@ -54,9 +84,9 @@ impl Exporter {
 
     /// A configuration was accepted: from here on pages are its own, and none is partly of the one before. Gives its
     /// number.
-    pub fn reloaded(&self, config: &Config, at: Timestamp) -> u64 {
+    pub fn reloaded(&self, config: &Config, alerts: &alert::Config, at: Timestamp) -> u64 {
         let mut state = self.state();
-        let before = std::mem::replace(&mut state.exposition, Exposition::new(config));
+        let before = std::mem::replace(&mut state.exposition, Exposition::with_alerts(config, alerts));
         let reloads = state.own.reloads;
         state.earlier.push_back((before, reloads));
         if state.earlier.len() > EARLIER {
@@ -92,6 +122,8 @@ impl Exporter {
     /// How it was while `generation` was in force, else how it is now: all of it read at once.
     fn of(&self, generation: u64) -> (Exposition, SelfState) {
         let (process, privileges) = self.files.read();
+        let notifications = self.notifications.get().map(NotificationSource::ask);
+        let history = self.history.get().and_then(HistorySource::ask);
         let state = self.state();
         let (exposition, reloads) = state.at(generation);
         let Confined { dropped, sandboxed, .. } = state.confined.unwrap_or_default();
@@ -100,7 +132,10 @@ impl Exporter {
             privileges: privileges.map(|held| Privileges { dropped, sandboxed, ..held }),
             layers: state.confined.map(|confined| confined.layers),
             scrapes: Some(state.durations.clone()),
+            notifications,
+            alerts: state.alerts.as_ref().map(|published| published.load_full()),
             reloads,
+            history,
             ..state.own.clone()
         };
         (exposition.clone(), own)
@@ -123,6 +158,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::process::HttpRequests;
     use crate::stats::VlanConfig;
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -160,7 +196,11 @@ mod tests {
             let reloads = scope.spawn(|| {
                 let mut generation = 1;
                 while !done.load(Relaxed) {
-                    generation = exporter.reloaded(if generation % 2 == 1 { &even } else { &odd }, Timestamp::MIN);
+                    generation = exporter.reloaded(
+                        if generation % 2 == 1 { &even } else { &odd },
+                        &alert::Config::default(),
+                        Timestamp::MIN,
+                    );
                 }
                 generation
             });
@@ -191,7 +231,7 @@ mod tests {
         assert_eq!(values(), ([1.0, 1.0, 0.0, 0.0], 1.0));
         exporter.reload_failed();
         assert_eq!(values(), ([1.0, 0.0, 1.0, 1.0], 1.0));
-        exporter.reloaded(&Config::default(), Timestamp::from_nanos(5_000_000_000));
+        exporter.reloaded(&Config::default(), &alert::Config::default(), Timestamp::from_nanos(5_000_000_000));
         assert_eq!(values(), ([2.0, 1.0, 2.0, 1.0], 5.0));
     }
 }

@@ -1,7 +1,10 @@
 //! What a metric family is: its declaration, from which the walk, both encoders and the worst case are derived.
 
+use super::history::{PRUNE_REASONS, TIERS};
+use super::notifications::{DROP_REASONS, FAILURE_REASONS};
 use super::process::LAYERS;
 use super::view::View;
+use crate::alert::Standing;
 use crate::flow::{EndReason, Failure, Phase, Side, State, Untracked, Victim};
 use crate::packet::{Direction, IcmpMessage, Network, Reject, Transport};
 use crate::stats::{Buckets, CONVERSATIONS, Config, DropStage, TCP_FLAGS};
@@ -35,6 +38,8 @@ pub(crate) struct Family {
     pub dimensions: &'static [Dimension],
     /// Whether it is declared under a configuration.
     pub declared: fn(&Config) -> bool,
+    /// Declared only where there are alert rules.
+    pub of_alerts: bool,
     /// Its values.
     pub read: Read,
 }
@@ -105,6 +110,12 @@ pub(crate) enum Dimension {
     Host,
     /// `port`: listed ports and `other`.
     Port,
+    /// `rule`: names of alert rules.
+    Rule,
+    /// `rule` and, where its metric has one, `interface`: what rules watch now.
+    AlertInstance,
+    /// `receiver`: who is told of alerts.
+    Receiver,
     /// Label values fixed at compile time.
     Closed(ClosedSet),
 }
@@ -195,10 +206,19 @@ impl Dimension {
     pub(crate) const STEP: Self = closed(&["direction"], 2, |n| [["forward", "backward"][n], ""]);
     pub(crate) const HANDLER: Self =
         closed(&["handler"], 5, |n| [["metrics", "health", "api", "page", "other"][n], ""]);
+    pub(crate) const TIMED_HANDLER: Self = closed(&["handler"], 3, |n| [["metrics", "api", "ws"][n], ""]);
     pub(crate) const STATUS_CLASS: Self = closed(&["code"], 4, |n| [["2xx", "3xx", "4xx", "5xx"][n], ""]);
     pub(crate) const PRIVILEGE: Self =
         closed(&["state"], 4, |n| [["root", "capability", "dropped", "sandboxed"][n], ""]);
 
+    pub(crate) const STANDING: Self = closed(&["state"], Standing::ALL.len(), |n| [Standing::ALL[n].name(), ""]);
+    pub(crate) const TRANSITION: Self = closed(&["to"], 3, |n| [["pending", "firing", "resolved"][n], ""]);
+    pub(crate) const SUPPRESSION: Self = closed(&["reason"], 3, |n| [["low_coverage", "startup", "silence"][n], ""]);
+    pub(crate) const DELIVERY_FAILURE: Self = closed(&["reason"], FAILURE_REASONS.len(), |n| [FAILURE_REASONS[n], ""]);
+    pub(crate) const GIVEN_UP: Self = closed(&["reason"], DROP_REASONS.len(), |n| [DROP_REASONS[n], ""]);
+
+    pub(crate) const TIER: Self = closed(&["tier"], TIERS.len(), |n| [TIERS[n], ""]);
+    pub(crate) const PRUNE_REASON: Self = closed(&["reason"], PRUNE_REASONS.len(), |n| [PRUNE_REASONS[n], ""]);
     pub(crate) const LAYER: Self = closed(&["layer"], LAYERS.len(), |n| [LAYERS[n], ""]);
 
     /// The label names.
@@ -211,6 +231,9 @@ impl Dimension {
             Self::Vlan => &["vlan"],
             Self::Host => &["host"],
             Self::Port => &["port"],
+            Self::Rule => &["rule"],
+            Self::Receiver => &["receiver"],
+            Self::AlertInstance => &["rule", "interface"],
             Self::Closed(set) => set.names,
         }
     }
@@ -243,7 +266,17 @@ impl Family {
         read: Read,
     ) -> Self {
         assert!(dimensions.len() <= MAX_DIMENSIONS);
-        Self { name, unit: "", help, kind, basis: Basis::Packets, dimensions, declared: |_| true, read }
+        Self {
+            name,
+            unit: "",
+            help,
+            kind,
+            basis: Basis::Packets,
+            dimensions,
+            declared: |_| true,
+            of_alerts: false,
+            read,
+        }
     }
 
     pub(crate) const fn counter(
@@ -310,6 +343,11 @@ impl Family {
     /// Depends on the process, the machine or the wall clock.
     pub(crate) const fn of_process(self) -> Self {
         Self { basis: Basis::Process, ..self }
+    }
+
+    /// Declared only where there are alert rules.
+    pub(crate) const fn of_alerts(self) -> Self {
+        Self { of_alerts: true, ..self }
     }
 
     /// Declared only under a configuration that asks for it.

@@ -17,6 +17,8 @@ mod catalogue;
 mod decimal;
 mod exporter;
 mod family;
+mod history;
+mod notifications;
 mod openmetrics;
 mod process;
 mod settings;
@@ -27,10 +29,16 @@ mod view;
 mod tests;
 
 pub use exporter::Exporter;
+pub use history::{HistoryState, PRUNE_REASONS, TIERS, WRITE_BOUNDS};
+pub use notifications::{
+    DROP_REASONS, FAILURE_REASONS, MAX_RECEIVERS, NOTIFICATION_BOUNDS, NotificationState, ReceiverState,
+};
 pub use process::{
-    BuildInfo, Confined, HttpRequests, LAYERS, Privileges, Process, ProcessFiles, RENDER_BOUNDS, Reloads, SelfState,
+    BuildInfo, Confined, EVALUATION_BOUNDS, HttpFacts, HttpRequests, LAYERS, Privileges, Process, ProcessFiles,
+    RENDER_BOUNDS, Reloads, SelfState,
 };
 
+use crate::alert;
 use crate::stats::{Config, Snapshot};
 use family::{Basis, Family};
 use settings::Settings;
@@ -65,7 +73,12 @@ pub struct Exposition {
 impl Exposition {
     /// The exposition under `config`.
     pub fn new(config: &Config) -> Self {
-        Self { settings: Arc::new(Settings::new(config)) }
+        Self::with_alerts(config, &alert::Config::default())
+    }
+
+    /// The exposition under `config` with these rules.
+    pub fn with_alerts(config: &Config, alerts: &alert::Config) -> Self {
+        Self { settings: Arc::new(Settings::new(config, alerts)) }
     }
 
     /// Renders one page. Families, series and labels always come in the same order.

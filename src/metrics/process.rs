@@ -1,7 +1,11 @@
 //! What the process knows of itself beside the packets, and where Linux keeps it.
 
+use super::history::HistoryState;
+use super::notifications::NotificationState;
+use crate::alert::Picture;
 use crate::stats::Buckets;
 use crate::time::Timestamp;
+use std::sync::Arc;
 
 /// Facts of the process at one exposition. What is `None` is absent.
 #[derive(Clone, Debug, Default)]
@@ -20,8 +24,18 @@ pub struct SelfState {
     pub process: Option<Process>,
     /// Answers of the HTTP server.
     pub http_requests: Option<HttpRequests>,
+    /// Times of those answers by handler (metrics, api, ws), in nanoseconds.
+    pub http_durations: Option<[Buckets; 3]>,
+    /// Streams that are open, and messages that slow ones did not get.
+    pub websockets: Option<[u64; 2]>,
     /// Durations of earlier renderings, over [`RENDER_BOUNDS`], in nanoseconds.
     pub scrapes: Option<Buckets>,
+    /// What becomes of notifications; `None` where nobody is told of alerts.
+    pub notifications: Option<NotificationState>,
+    /// Where alert rules stand.
+    pub alerts: Option<Arc<Picture>>,
+    /// How the history fares; `None` where none is kept.
+    pub history: Option<HistoryState>,
 }
 
 /// Values of the `layer` label.
@@ -36,6 +50,23 @@ pub struct Confined {
     pub sandboxed: bool,
     /// Layers in force, in the order of [`LAYERS`].
     pub layers: [bool; LAYERS.len()],
+}
+
+/// What the HTTP server counts.
+#[derive(Clone, Debug, Default)]
+pub struct HttpFacts {
+    /// Answers.
+    pub requests: HttpRequests,
+    /// Their times by handler (metrics, api, ws), in nanoseconds.
+    pub durations: Option<[Buckets; 3]>,
+    /// Streams that are open, and messages that slow ones did not get.
+    pub websockets: Option<[u64; 2]>,
+}
+
+impl From<HttpRequests> for HttpFacts {
+    fn from(requests: HttpRequests) -> Self {
+        Self { requests, ..Self::default() }
+    }
 }
 
 /// Answers by handler (metrics, health, api, page, other), then by class of status (2xx to 5xx).
@@ -55,6 +86,10 @@ pub const RENDER_BOUNDS: &[u64] = &[
     100_000_000,
     1_000_000_000,
 ];
+
+/// Upper bounds of evaluation times of alert rules in nanoseconds: 1 µs to 100 ms.
+pub const EVALUATION_BOUNDS: &[u64] =
+    &[1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 10_000_000, 100_000_000];
 
 /// What was built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

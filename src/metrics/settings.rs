@@ -3,7 +3,9 @@
 use super::catalogue;
 use super::family::Family;
 use super::view;
+use crate::alert;
 use crate::stats::Config;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The most hosts on `/metrics`, however long the lists of a snapshot are.
@@ -24,6 +26,8 @@ pub(crate) struct Settings {
     pub classes: Vec<String>,
     /// Rows of the host list that become series.
     pub exported_hosts: usize,
+    /// Alert rules.
+    pub rules: Vec<RuleText>,
     /// By group, the families that are declared.
     pub groups: Vec<(&'static str, Vec<&'static Family>)>,
 }
@@ -35,9 +39,23 @@ pub(crate) struct WindowText {
     pub text: String,
 }
 
+/// An alert rule and its label value.
+#[derive(Debug)]
+pub(crate) struct RuleText {
+    pub name: Arc<str>,
+    pub text: String,
+    /// The most interfaces that it has a series for; 1 where its metric has none.
+    pub instances: usize,
+}
+
 impl Settings {
-    pub(crate) fn new(config: &Config) -> Self {
-        let declared = |families: &'static [Family]| families.iter().filter(|f| (f.declared)(config)).collect();
+    pub(crate) fn new(config: &Config, alerts: &alert::Config) -> Self {
+        let rules = rules(config, alerts);
+        // What alerts do is declared where there are rules.
+        let is_declared = |family: &Family| !family.of_alerts || !rules.is_empty();
+        let declared = |families: &'static [Family]| {
+            families.iter().filter(|family| (family.declared)(config) && is_declared(family)).collect()
+        };
         let class_names = config.classes.iter().map(|class| &*class.name).chain(["other"]);
         Self {
             windows: config.windows.iter().map(|&length| WindowText { length, text: window_text(length) }).collect(),
@@ -47,6 +65,7 @@ impl Settings {
             classes: view::label_texts(class_names),
             exported_hosts: config.talkers.top.min(EXPORTED_HOSTS),
             groups: catalogue::GROUPS.iter().map(|(group, families)| (*group, declared(families))).collect(),
+            rules,
         }
     }
 
@@ -72,6 +91,19 @@ impl Settings {
     }
 }
 
+/// The alert of blind interfaces comes with any rule.
+fn rules(config: &Config, alerts: &alert::Config) -> Vec<RuleText> {
+    let interfaces = config.max_interfaces + 1;
+    let instances = |rule: &alert::Rule| {
+        if rule.metric.by_interface() { interfaces + rule.named_absent_interfaces() } else { 1 }
+    };
+    let blind = (!alerts.rules.is_empty()).then(|| (Arc::from(alert::CAPTURE_BLIND), interfaces));
+    let own = alerts.rules.iter().map(|rule| (Arc::clone(&rule.name), instances(rule)));
+    let named: Vec<(Arc<str>, usize)> = blind.into_iter().chain(own).collect();
+    let texts = view::label_texts(named.iter().map(|(name, _)| &**name));
+    named.into_iter().zip(texts).map(|((name, instances), text)| RuleText { name, text, instances }).collect()
+}
+
 /// `10s`, or `1.5s` for a length that is not whole seconds.
 fn window_text(length: Duration) -> String {
     let fraction = format!("{:09}", length.subsec_nanos());
@@ -93,7 +125,7 @@ mod tests {
     #[test]
     fn a_class_that_is_called_other_does_not_clash_with_the_rest() {
         let class = crate::stats::Class { name: "other".into(), prefixes: Vec::new() };
-        let settings = Settings::new(&Config { classes: vec![class], ..Config::default() });
+        let settings = Settings::new(&Config { classes: vec![class], ..Config::default() }, &alert::Config::default());
         assert_eq!(settings.classes, ["other", "other~2"]);
     }
 }

@@ -1,8 +1,10 @@
 //! One snapshot made ready for exposition: label texts, and the walk over the series of a family.
 
 use super::family::{At, Dimension, Family, Labels, MAX_DIMENSIONS, Value};
+use super::notifications::{MAX_RECEIVERS, ReceiverState};
 use super::process::SelfState;
 use super::settings::Settings;
+use crate::alert::{RuleState, Standing};
 use crate::stats::{InterfaceSnapshot, Snapshot, TalkerTable, Volume, WindowSnapshot};
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -20,8 +22,19 @@ pub(crate) struct View {
     interfaces: Vec<InterfaceTexts>,
     /// Addresses of the exported hosts.
     hosts: Vec<String>,
+    /// What alert rules watch.
+    alerts: Vec<AlertInstance>,
     /// Sample lines of this exposition.
     pub series: u64,
+}
+
+/// One thing that an alert rule watches.
+#[derive(Debug)]
+struct AlertInstance {
+    /// Its place in the settings.
+    rule: usize,
+    interface: Option<String>,
+    standing: Standing,
 }
 
 /// Label texts of one interface.
@@ -43,9 +56,11 @@ impl View {
             own: own.clone(),
             interfaces,
             hosts: Vec::new(),
+            alerts: Vec::new(),
             series: 0,
         };
         view.hosts = view.host_texts();
+        view.alerts = view.alert_instances();
         view
     }
 
@@ -103,6 +118,9 @@ impl View {
             Dimension::Vlan => 0..self.interfaces[at[0]].vlans.len(),
             Dimension::Host => 0..self.hosts.len(),
             Dimension::Port => 0..settings.ports.len(),
+            Dimension::Rule => 0..settings.rules.len(),
+            Dimension::Receiver => 0..self.receivers().len(),
+            Dimension::AlertInstance => 0..self.alerts.len(),
             Dimension::Closed(set) => 0..set.size,
         }
     }
@@ -116,12 +134,25 @@ impl View {
             Dimension::Vlan => &self.interfaces[at[0]].vlans[place].0,
             Dimension::Host => &self.hosts[place],
             Dimension::Port => &settings.ports[place],
+            Dimension::Rule => &settings.rules[place].text,
+            Dimension::Receiver => &self.receivers()[place].name,
+            Dimension::AlertInstance => {
+                let alert = &self.alerts[place];
+                let labels = labels.with("rule", &settings.rules[alert.rule].text);
+                return alert.interface.iter().fold(labels, |labels, interface| labels.with("interface", interface));
+            }
             Dimension::Closed(set) => {
                 let values = (set.values)(place);
                 return set.names.iter().zip(values).fold(labels, |labels, (name, value)| labels.with(name, value));
             }
         };
         labels.with(dimension.names()[0], text)
+    }
+
+    /// Who is told of alerts, as far as there are series for them. Their names are plain texts that differ.
+    fn receivers(&self) -> &[ReceiverState] {
+        let receivers = self.own.notifications.as_ref().map_or(&[][..], |state| &state.receivers);
+        &receivers[..receivers.len().min(MAX_RECEIVERS)]
     }
 
     /// The interface at a place.
@@ -149,6 +180,30 @@ impl View {
     pub(crate) fn talkers(&self) -> Option<&TalkerTable> {
         let length = self.settings.windows.get(self.settings.talker_window())?.length;
         self.snapshot.talkers.iter().find(|table| table.length == length)
+    }
+
+    /// Where a rule stands; `None` while the picture is of other rules (after a reload).
+    pub(crate) fn rule(&self, place: usize) -> Option<&RuleState> {
+        let name = &self.settings.rules.get(place)?.name;
+        self.own.alerts.as_ref()?.rules.iter().find(|state| state.rule.name == *name)
+    }
+
+    /// How what a rule watches stands.
+    pub(crate) fn standing(&self, alert: usize) -> Standing {
+        self.alerts[alert].standing
+    }
+
+    fn alert_instances(&self) -> Vec<AlertInstance> {
+        let of_rule = |rule: usize| {
+            let states = self.rule(rule).into_iter().flat_map(|state| &state.states);
+            let states: Vec<_> = states.take(self.settings.rules[rule].instances).collect();
+            let names = label_texts(states.iter().map(|(interface, _)| interface.as_deref().unwrap_or_default()));
+            let instance = move |(name, (interface, standing)): (String, (&Option<Arc<str>>, &Standing))| {
+                AlertInstance { rule, interface: interface.as_ref().map(|_| name), standing: *standing }
+            };
+            names.into_iter().zip(states).map(instance).collect::<Vec<_>>()
+        };
+        (0..self.settings.rules.len()).flat_map(of_rule).collect()
     }
 
     fn host_texts(&self) -> Vec<String> {
@@ -215,6 +270,9 @@ pub(crate) fn limit<'f>(settings: &Settings, families: impl Iterator<Item = &'f 
         Dimension::Vlan => settings.max_vlans + 2,
         Dimension::Host => settings.exported_hosts,
         Dimension::Port => settings.ports.len(),
+        Dimension::Rule => settings.rules.len(),
+        Dimension::Receiver => MAX_RECEIVERS,
+        Dimension::AlertInstance => settings.rules.iter().map(|rule| rule.instances).sum(),
         Dimension::Closed(set) => set.size,
     };
     families.map(|family| family.dimensions.iter().map(|d| size(d) as u64).product::<u64>() * family.kind.lines()).sum()

@@ -4,8 +4,9 @@
 mod reader;
 mod snapshots;
 
-use netmon::metrics::{Exposition, Form, Scope};
-use netmon::stats::{Capture, Class, Config, InterfaceSnapshot, Snapshot, TalkerConfig, VlanConfig};
+use netmon::alert::{Evaluator, Picture};
+use netmon::metrics::{EVALUATION_BOUNDS, Exposition, Form, Scope, SelfState};
+use netmon::stats::{Buckets, Capture, Class, Config, InterfaceSnapshot, Snapshot, TalkerConfig, VlanConfig};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
@@ -78,6 +79,32 @@ fn a_flooded_page_has_exactly_the_announced_number_of_lines() {
             let distinct: HashSet<_> = samples.iter().map(reader::Sample::series).collect();
             assert_eq!(distinct.len(), samples.len(), "a series comes twice");
         }
+    }
+}
+
+#[test]
+fn a_page_with_alert_rules_has_exactly_the_announced_number_of_lines() {
+    let yaml = "alerts:\n\
+                - { name: A, metric: protocol_bytes_per_second, window: 10s, above: 1MiB }\n\
+                - { name: 'B \"quoted\"', metric: flow_table_fill_ratio, above: 0.5 }\n\
+                - { name: C, metric: bytes_per_second, window: 10s, absent: true, where: { interface: ['*', gone0] } }\n";
+    let alerts = netmon::config::from_yaml("rules", yaml.as_bytes()).unwrap().config.alerts;
+    let config = small();
+    let (snapshot, exposition) = (snapshots::flood(&config), Exposition::with_alerts(&config, &alerts));
+    let mut evaluator = Evaluator::new(&alerts, None);
+    evaluator.picture(&snapshot);
+    let picture = Picture { durations: Some(Buckets::new(EVALUATION_BOUNDS)), ..evaluator.show() };
+    let notifications = Some(snapshots::notifications());
+    let own = SelfState { alerts: Some(Arc::new(picture)), notifications, ..snapshots::own() };
+    for form in [Form::Text, Form::OpenMetrics] {
+        let page = exposition.render(&snapshot, &own, form, Scope::All);
+        let samples = reader::read(&page);
+        assert_eq!(samples.len() as u64, exposition.series_limit(), "{form:?}");
+        let of = |rule: &str| {
+            samples.iter().filter(|s| s.name == "netmon_alert_state" && s.label("rule") == Some(rule)).count()
+        };
+        // Two interfaces and four states; without interfaces the states alone; one more interface that is not there.
+        assert_eq!([of("CaptureBlind"), of("A"), of("B \"quoted\""), of("C")], [8, 8, 4, 12], "{form:?}");
     }
 }
 

@@ -1,7 +1,11 @@
 //! Snapshots made by hand.
 
 use netmon::flow::{State, Untracked, Victim};
-use netmon::metrics::{BuildInfo, Privileges, Process, RENDER_BOUNDS, Reloads, SelfState};
+use netmon::http::DURATION_BOUNDS;
+use netmon::metrics::{
+    BuildInfo, HistoryState, MAX_RECEIVERS, NOTIFICATION_BOUNDS, NotificationState, Privileges, Process, RENDER_BOUNDS,
+    ReceiverState, Reloads, SelfState, WRITE_BOUNDS,
+};
 use netmon::packet::{Ethertype, Linktype, Transport};
 use netmon::stats::{
     Buckets, CONVERSATIONS, Capture, Config, Counters, InterfaceSnapshot, Peak, Quantiles, Snapshot, Talker, TalkerKey,
@@ -165,6 +169,7 @@ fn flooded(name: &str, config: &Config) -> InterfaceSnapshot {
         backend: "af_packet",
         linktype: Some(Linktype::Other(999)),
         restarts: 31,
+        paused: false,
         filter: None,
         rings: 2,
         ring_freezes: Some(43),
@@ -199,6 +204,41 @@ pub fn own() -> SelfState {
             threads: Some(5),
         }),
         http_requests: Some([[37; 4]; 5]),
+        http_durations: Some(std::array::from_fn(|_| Buckets::new(DURATION_BOUNDS))),
+        websockets: Some([53, 59]),
         scrapes: Some(Buckets::new(RENDER_BOUNDS)),
+        alerts: None,
+        notifications: None,
+        history: Some(HistoryState {
+            size_bytes: 53,
+            limit_bytes: 59,
+            oldest: [Some(61); 4],
+            write_duration: Buckets::new(WRITE_BOUNDS),
+            write_failures: 67,
+            pruned_records: [[71; 2]; 4],
+            dropped_records: 73,
+            flows_left_out: 79,
+            quarantined: 83,
+        }),
+    }
+}
+
+/// As many receivers as there can be.
+pub fn notifications() -> NotificationState {
+    let receiver = |n| ReceiverState {
+        name: format!("receiver-{n}"),
+        attempts: 53,
+        failures: [59; 6],
+        queue_length: 61,
+        queue_limit: 1000,
+        dropped: [67; 3],
+        latency: Buckets::new(NOTIFICATION_BOUNDS),
+        last_success: Some(1.5),
+    };
+    NotificationState {
+        receivers: (0..MAX_RECEIVERS).map(receiver).collect(),
+        silenced: 71,
+        undurable: 73,
+        overrun: 79,
     }
 }

@@ -4,9 +4,13 @@
 //! sentence without line breaks. Receive and transmit are separate families for volume; TCP health has a `direction`
 //! label because its sum over directions means something.
 
+mod alerts;
 mod capture;
 mod flows;
+mod history;
+mod http;
 mod interface;
+mod notifications;
 mod options;
 mod own;
 mod tcp;
@@ -16,6 +20,8 @@ use super::family::{Family, Value};
 /// The groups of the catalogue, in order of exposition.
 pub(crate) const GROUPS: &[(&str, &[Family])] = &[
     ("self and configuration", own::FAMILIES),
+    ("the API", http::FAMILIES),
+    ("history", history::FAMILIES),
     ("interface volume", interface::VOLUME),
     ("kernel view and coverage", capture::KERNEL),
     ("capture and parse health", capture::HEALTH),
@@ -23,6 +29,8 @@ pub(crate) const GROUPS: &[(&str, &[Family])] = &[
     ("TCP health", tcp::FAMILIES),
     ("flows", flows::FAMILIES),
     ("address classes, VLANs, ports, talkers", options::FAMILIES),
+    ("alerts", alerts::FAMILIES),
+    ("notifications", notifications::FAMILIES),
 ];
 
 /// Index of arrays by direction.
