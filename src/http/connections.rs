@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// A connection must have waited this long before it can be made to give way, so that none is closed in the moment
-/// between being accepted and being read.
+/// A connection must have waited this long before it can be made to give way to its equals, so that none is closed in the
+/// moment between being accepted and being read.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// All open connections.
@@ -43,15 +43,18 @@ pub(super) struct Place {
 
 impl Connections {
     /// A place for a connection from `address`; `None` if all are taken by connections that are being answered.
+    ///
+    /// When all places are taken, whoever holds most of them gives one to those who hold less: a few addresses that come
+    /// again and again cannot keep the others out.
     pub(super) fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Place> {
         let mut table = self.table();
         let now = Instant::now();
         let own = address.filter(|address| !address.to_canonical().is_loopback());
         if own.is_some() && table.count(|open| open.address == own) >= MAX_CONNECTIONS_PER_ADDRESS {
-            table.dismiss(now, |open| open.address == own)?;
+            table.dismiss(now, GRACE, |open| open.address == own)?;
         }
         if table.open.len() >= MAX_CONNECTIONS {
-            table.dismiss(now, |_| true)?;
+            table.make_room(now, address)?;
         }
         let number = table.next;
         table.next += 1;
@@ -71,12 +74,23 @@ impl Table {
         self.open.values().filter(|open| of(open)).count()
     }
 
-    /// Closes the one that has waited longest among `of`; `None` if none has waited for [`GRACE`].
-    fn dismiss(&mut self, now: Instant, of: impl Fn(&Open) -> bool) -> Option<()> {
+    /// Closes a connection of the address that has most, at once if the newcomer's has fewer; else the one that has
+    /// waited longest of all.
+    fn make_room(&mut self, now: Instant, newcomer: Option<IpAddr>) -> Option<()> {
+        let mut counts: HashMap<Option<IpAddr>, usize> = HashMap::new();
+        self.open.values().for_each(|open| *counts.entry(open.address).or_default() += 1);
+        let own = counts.get(&newcomer).map_or(1, |count| count + 1);
+        let most = counts.into_iter().max_by_key(|(_, count)| *count).filter(|(_, count)| *count > own);
+        let of_most = most.and_then(|(address, _)| self.dismiss(now, Duration::ZERO, |open| open.address == address));
+        of_most.or_else(|| self.dismiss(now, GRACE, |_| true))
+    }
+
+    /// Closes the one that has waited longest among `of`; `None` if none has waited for so long.
+    fn dismiss(&mut self, now: Instant, least: Duration, of: impl Fn(&Open) -> bool) -> Option<()> {
         let waiting = self.open.iter().filter(|(_, open)| of(open));
         let since = waiting.filter_map(|(number, open)| Some((open.waiting?, *number)));
         let (since, number) = since.min()?;
-        if now.duration_since(since) < GRACE {
+        if now.duration_since(since) < least {
             return None;
         }
         let open = self.open.remove(&number)?;
@@ -154,5 +168,16 @@ mod tests {
         assert!(connections.admit(address(2)).is_none());
         taken.truncate(MAX_CONNECTIONS);
         assert!(connections.admit(address(2)).is_some(), "a place that was given back is free");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn addresses_that_hold_most_cannot_keep_another_one_out() {
+        let connections = Arc::default();
+        let crowd = (0..MAX_CONNECTIONS).map(|n| address(u8::try_from(n % 8).unwrap()));
+        let crowd: Vec<_> = crowd.map(|from| Connections::admit(&connections, from).expect("a free place")).collect();
+        let scrapers: Vec<_> = (0..8).map(|_| connections.admit(address(99)).expect("they hold fewer")).collect();
+        assert_eq!(crowd.iter().filter(|place| is_dismissed(place)).count(), scrapers.len());
+        assert!(!scrapers.iter().any(is_dismissed));
+        assert!(connections.admit(address(1)).is_none(), "the crowd has only just come");
     }
 }

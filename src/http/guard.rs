@@ -10,7 +10,7 @@ use super::{ANSWER_DEADLINE, MAX_BODY_BYTES};
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::uri::{Authority, Uri};
-use axum::http::{StatusCode, Version};
+use axum::http::{Method, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::{IpAddr, Ipv6Addr};
@@ -23,6 +23,15 @@ pub(super) struct Arrival {
     pub local: Option<IpAddr>,
     /// Whether its listener can be reached from this machine only by TCP.
     pub loopback_listener: bool,
+    /// Who connected; `None` for a unix socket.
+    pub peer: Option<IpAddr>,
+}
+
+impl Arrival {
+    /// Whether only this machine could have sent it.
+    pub(super) fn is_private(self) -> bool {
+        self.loopback_listener || self.local.is_none()
+    }
 }
 
 /// Answered under any name on listeners that are not loopback: scrapers and probes come by pod address or service name.
@@ -31,19 +40,52 @@ const OPEN_PATHS: [&str; 3] = ["/metrics", "/healthz", "/readyz"];
 /// Refuses what must not be answered, answers the rest in time, and adds the headers of every answer.
 pub(super) async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
-    let mut response = match admit(&request, &shared.sources.hosts.now()) {
-        Ok(()) => match tokio::time::timeout(ANSWER_DEADLINE, next.run(request)).await {
-            Ok(response) => response,
-            Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the answer took too long").into_response(),
-        },
-        Err(problem) => problem.into_response(),
-    };
+    let begun = tokio::time::Instant::now();
+    let answered = tokio::time::timeout(ANSWER_DEADLINE, async {
+        let arrival =
+            match admit(&request, &shared.sources.hosts.now()).and_then(|arrival| may_change(&request, arrival)) {
+                Ok(arrival) => arrival,
+                Err(problem) => return problem.into_response(),
+            };
+        match shared.sources.access.judge(arrival, request.method(), &path, request.headers()).await {
+            Ok(()) => next.run(request).await,
+            Err(problem) => problem.into_response(),
+        }
+    });
+    let mut response = answered
+        .await
+        .unwrap_or_else(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the answer took too long").into_response());
     shared.sources.requests.count(&path, response.status());
+    shared.sources.requests.time(&path, begun.elapsed());
     for (name, value) in ALWAYS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }
+
+/// A page can send a request without asking first, but not one of JSON (Fetch standard, CORS-safelisted headers); and
+/// browsers say where it comes from.
+fn may_change(request: &Request, arrival: Arrival) -> Result<Arrival, Problem> {
+    if request.method() == Method::GET || request.method() == Method::HEAD {
+        return Ok(arrival);
+    }
+    let headers = request.headers();
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "requests from pages of other origins are refused"));
+    }
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let is_api = request.uri().path().starts_with("/api/");
+    if is_api && CHANGING.contains(request.method()) && !essence.eq_ignore_ascii_case("application/json") {
+        let detail = "what changes something is sent as `Content-Type: application/json`, also without a body";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail).with("field", "Content-Type".into()));
+    }
+    Ok(arrival)
+}
+
+/// Methods of routes that change something.
+const CHANGING: [Method; 3] = [Method::POST, Method::PUT, Method::DELETE];
 
 /// No type guessing, no framing, no scripts, no caching, no reading by other origins.
 const ALWAYS: [(HeaderName, &str); 6] = [
@@ -58,28 +100,28 @@ const ALWAYS: [(HeaderName, &str); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-fn admit(request: &Request, hosts: &[String]) -> Result<(), Problem> {
+fn admit(request: &Request, hosts: &[String]) -> Result<Arrival, Problem> {
     if content_length(request.headers()) > MAX_BODY_BYTES {
         let detail = format!("a request body has at most {MAX_BODY_BYTES} bytes");
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
     }
-    let Some(arrival) = request.extensions().get::<Arrival>() else {
+    let Some(arrival) = request.extensions().get::<Arrival>().copied() else {
         return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the connection is not known"));
     };
     let asked = asked_host(request)?;
-    let origin = origin_host(request.headers())?;
+    let origin = origin_of(request.headers())?;
     if !arrival.loopback_listener && OPEN_PATHS.contains(&request.uri().path()) {
-        return Ok(());
+        return Ok(arrival);
     }
     let is_here = |host: &str| is_here(host, arrival.local, hosts);
-    if !asked.is_some_and(|host| is_here(&host)) {
+    if !asked.as_ref().is_some_and(|asked| is_here(&asked.host)) {
         let detail = "netmon answers to `localhost`, to the address you connected to, and to the names in `api.hosts`";
         return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, detail));
     }
     match origin {
-        Origin::None => Ok(()),
-        Origin::Host(host) if is_here(&host) => Ok(()),
-        Origin::Host(_) | Origin::Opaque => {
+        Origin::None => Ok(arrival),
+        Origin::Of(origin) if is_own(&origin, asked.as_ref(), arrival.local, hosts) => Ok(arrival),
+        Origin::Of(_) | Origin::Opaque => {
             Err(Problem::new(StatusCode::FORBIDDEN, "requests from pages of other origins are refused"))
         }
     }
@@ -94,24 +136,45 @@ fn content_length(headers: &HeaderMap) -> u64 {
 ///
 /// # Errors
 /// 400 if there is no host in HTTP/1.1, more than one, or one that cannot be read, or if the two differ.
-fn asked_host(request: &Request) -> Result<Option<String>, Problem> {
+fn asked_host(request: &Request) -> Result<Option<Place>, Problem> {
     let bad = |detail| Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     let mut headers = request.headers().get_all(header::HOST).iter();
-    let target = request.uri().authority().map(Authority::host);
+    let target = request.uri().authority().map(Place::of);
     let named = match (headers.next(), headers.next()) {
         (_, Some(_)) => return bad("the Host header is there more than once"),
         (None, None) if request.version() >= Version::HTTP_11 => return bad("the Host header is missing"),
         (None, None) => None,
         (Some(value), None) => match value.to_str().ok().and_then(authority) {
-            Some(authority) => Some(authority.host().to_owned()),
+            Some(authority) => Some(Place::of(&authority)),
             None => return bad("the Host header cannot be read"),
         },
     };
     Ok(match (target, named) {
-        (Some(target), Some(named)) if target != named => Some(String::new()),
-        (Some(target), _) => Some(target.to_owned()),
+        (Some(target), Some(named)) if target.host != named.host => Some(Place { host: String::new(), port: None }),
+        (Some(target), _) => Some(target),
         (None, named) => named,
     })
+}
+
+/// A host, and the port if it is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    host: String,
+    port: Option<u16>,
+}
+
+impl Place {
+    fn of(authority: &Authority) -> Self {
+        Self { host: authority.host().to_owned(), port: authority.port_u16() }
+    }
+}
+
+/// Whether a page that came from `origin` came from here: from the host and port that are asked, or, where another
+/// server stands in front, from one of the names in `api.hosts`.
+fn is_own(origin: &Place, asked: Option<&Place>, local: Option<IpAddr>, hosts: &[String]) -> bool {
+    let same = asked.is_some_and(|asked| asked.host.eq_ignore_ascii_case(&origin.host) && asked.port == origin.port);
+    let is_named = hosts.iter().any(|known| origin.host.eq_ignore_ascii_case(known));
+    is_named || (same && is_here(&origin.host, local, hosts))
 }
 
 /// Host and port only; `user@host` is not allowed in a Host header.
@@ -126,10 +189,10 @@ enum Origin {
     None,
     /// `null`: a page whose origin is hidden.
     Opaque,
-    Host(String),
+    Of(Place),
 }
 
-fn origin_host(headers: &HeaderMap) -> Result<Origin, Problem> {
+fn origin_of(headers: &HeaderMap) -> Result<Origin, Problem> {
     let bad = || Problem::new(StatusCode::BAD_REQUEST, "the Origin header cannot be read");
     let Some(value) = headers.get(header::ORIGIN) else { return Ok(Origin::None) };
     let text = value.to_str().map_err(|_| bad())?;
@@ -139,7 +202,7 @@ fn origin_host(headers: &HeaderMap) -> Result<Origin, Problem> {
     let uri: Uri = text.parse().map_err(|_| bad())?;
     match (uri.scheme(), uri.authority()) {
         (Some(_), Some(authority)) if headers.get_all(header::ORIGIN).iter().count() == 1 => {
-            Ok(Origin::Host(authority.host().to_owned()))
+            Ok(Origin::Of(Place::of(authority)))
         }
         _ => Err(bad()),
     }
@@ -173,10 +236,10 @@ mod tests {
             request = request.header(*name, *value);
         }
         let local = if loopback_listener { [127, 0, 0, 1] } else { [10, 1, 2, 3] };
-        let arrival = Arrival { local: Some(local.into()), loopback_listener };
+        let arrival = Arrival { local: Some(local.into()), loopback_listener, peer: None };
         let request = request.extension(arrival).body(Body::empty()).expect("a legal request");
         admit(&request, &["netmon.example".into()])
-            .map_or_else(|problem| problem.into_response().status().into(), |()| 200)
+            .map_or_else(|problem| problem.into_response().status().into(), |_| 200)
     }
 
     #[test]
@@ -235,6 +298,8 @@ mod tests {
     fn pages_of_other_origins_are_refused() {
         let with = |origin| verdict(true, "/", &[("host", "localhost:8080"), ("origin", origin)]);
         assert_eq!(with("http://localhost:8080"), 200);
+        assert_eq!(with("http://localhost:3000"), 403, "another program of this machine");
+        assert_eq!(with("https://netmon.example"), 200, "behind a proxy of that name");
         assert_eq!(with("http://evil.example"), 403);
         assert_eq!(with("null"), 403);
         assert_eq!(with("evil"), 400);

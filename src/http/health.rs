@@ -44,6 +44,8 @@ struct Thread {
 struct Part {
     name: String,
     ready: AtomicBool,
+    /// Whether netmon has not started without it.
+    essential: bool,
 }
 
 /// A thread's sign of life. Dropped without [`Heartbeat::retire`], the thread counts as dead.
@@ -111,7 +113,17 @@ impl Health {
 
     /// Makes a part known; it is not ready until it says so.
     pub fn part(&self, name: &str) -> Readiness {
-        let part = Arc::new(Part { name: name.into(), ready: AtomicBool::new(false) });
+        self.add_part(name, true)
+    }
+
+    /// Makes a part known that the answers name while it is not ready, and without which netmon does its work: it is no
+    /// reason to take the start for failed.
+    pub fn part_beside(&self, name: &str) -> Readiness {
+        self.add_part(name, false)
+    }
+
+    fn add_part(&self, name: &str, essential: bool) -> Readiness {
+        let part = Arc::new(Part { name: name.into(), ready: AtomicBool::new(false), essential });
         self.0.parts.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&part));
         Readiness(part)
     }
@@ -130,6 +142,12 @@ impl Health {
     /// Whether every part is ready and every thread has moved lately.
     pub fn is_ready(&self) -> bool {
         self.unready().is_empty()
+    }
+
+    /// Whether every part that netmon cannot do without is ready, and every thread has moved lately.
+    pub fn has_started(&self) -> bool {
+        let parts = self.0.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.iter().all(|part| !part.essential || part.ready.load(Relaxed)) && self.is_live()
     }
 
     /// The threads that do not move, in the order they were made known.
@@ -287,6 +305,18 @@ mod tests {
         heartbeat.beat();
         assert!(one.all_moved() && other.all_moved());
         assert!(!one.all_moved() && !other.all_moved());
+    }
+
+    #[test]
+    fn a_part_beside_is_named_but_the_start_does_not_wait_for_it() {
+        let health = Health::new();
+        let (capture, history) = (health.part("capture"), health.part_beside("history"));
+        assert!(!health.has_started());
+        capture.set(true);
+        assert!(health.has_started() && !health.is_ready());
+        assert_eq!(health.unready(), [Complaint { part: "history".into(), problem: "not ready yet".into() }]);
+        history.set(true);
+        assert!(health.is_ready());
     }
 
     #[test]

@@ -150,9 +150,38 @@ fn open(bind: &Bind) -> Result<Listener, Failure> {
 
 fn open_tcp(address: SocketAddr) -> io::Result<Listener> {
     let socket = TcpListener::bind(address)?;
+    lengthen_backlog(&socket)?;
+    bound_send_buffer(&socket)?;
     socket.set_nonblocking(true)?;
     let bind = Bind::Tcp(socket.local_addr()?);
     Ok(Listener { socket: Socket::Tcp(socket), bind })
+}
+
+/// As many connections may wait to be accepted as the system allows: the usual 128 are full when a crowd comes, and then
+/// a scraper tries again only after a second.
+#[cfg(unix)]
+fn lengthen_backlog(socket: &TcpListener) -> io::Result<()> {
+    use nix::sys::socket::{Backlog, listen};
+    Ok(listen(socket, Backlog::MAXCONN)?)
+}
+
+#[cfg(not(unix))]
+fn lengthen_backlog(_: &TcpListener) -> io::Result<()> {
+    Ok(())
+}
+
+/// What the kernel keeps for a client that does not read, of which it counts the double; connections inherit it. Left
+/// alone it grows to megabytes for each.
+#[cfg(unix)]
+fn bound_send_buffer(socket: &impl std::os::fd::AsFd) -> io::Result<()> {
+    use nix::sys::socket::{setsockopt, sockopt};
+    const BYTES: usize = 256 << 10;
+    Ok(setsockopt(socket, sockopt::SndBuf, &BYTES)?)
+}
+
+#[cfg(not(unix))]
+fn bound_send_buffer(_: &TcpListener) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(unix)]
@@ -169,6 +198,7 @@ fn open_unix(bind: &Bind, path: &Path) -> Result<Listener, Failure> {
         std::fs::remove_file(path)?;
     }
     let socket = UnixListener::bind(path)?;
+    bound_send_buffer(&socket)?;
     // Until here the mode is that of the umask, which usually lets nobody but the owner write, that is connect.
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
     socket.set_nonblocking(true)?;

@@ -1,4 +1,4 @@
-//! The HTTP server: `/metrics`, health, the status of the capture, and a landing page.
+//! The HTTP server: `/metrics`, health, the API with its stream, and the live page.
 //!
 //! Ports are bound first ([`bind`]) and served later ([`serve`]), so that privileges can be dropped between. What the
 //! routes answer from is handed in as [`Sources`]; this room imports no other edge. Whoever connects can cost a
@@ -13,8 +13,14 @@
 //! | time to take an answer | [`WRITE_DEADLINE`] | closed |
 //! | request head | [`MAX_HEAD_BYTES`] | 431 |
 //! | request body | [`MAX_BODY_BYTES`] | 413 |
+//! | streams | [`MAX_CLIENTS`], each [`MAX_MESSAGE_BYTES`] | 503; messages dropped, then cut off |
+//! | wrong passwords and tokens | a few for each address | 429 |
+//! | flow queries | one at a time | 503 |
+//! | questions to the history | a few at a time, by who answers them | 503 |
 //! | renderings of `/metrics` | one for each form in [`PAGE_LIFETIME`] | scrapers share it |
 
+mod access;
+mod api;
 mod connections;
 mod deadline;
 mod guard;
@@ -25,17 +31,23 @@ mod negotiate;
 mod page;
 mod problem;
 mod requests;
+mod rooms;
 mod routes;
 mod serve;
 mod status;
+mod stream;
+mod web;
 
+pub use access::{Access, AccessError, Control, Known, MAX_TOKEN, MIN_TOKEN, WebConfigError};
 pub use health::{Health, Heartbeat, Readiness, Watch};
 pub use hosts::Hosts;
 pub use listen::{BindError, Listener, bind};
 pub use negotiate::TextForm;
-pub use requests::{HANDLERS, Requests};
+pub use requests::{DURATION_BOUNDS, HANDLERS, Requests, TIMED};
+pub use rooms::{Command, HistoryKind, HistoryQuery, Hook, Refusal, Rooms, ShownAlert, Silence, SilenceCommand};
 pub use serve::serve;
 pub use status::{LayerStatus, PrivilegeStatus, ProcessStatus};
+pub use stream::{KEPT_SECONDS, MAX_CLIENTS, MAX_CLIENTS_PER_ADDRESS, MAX_MESSAGE_BYTES, Seconds};
 
 use crate::stats::Snapshot;
 use std::fmt;
@@ -89,11 +101,40 @@ pub struct Config {
     pub bind: Vec<Bind>,
     /// Names under which it may be asked, beside `localhost` and the address a connection came in on.
     pub hosts: Vec<String>,
+    /// Whether the API may change anything.
+    pub control: Control,
+    /// Where the token is; who has it may change things on every listener.
+    pub token_file: Option<PathBuf>,
+    /// TLS and users, in the form of Prometheus exporters.
+    pub web_config_file: Option<PathBuf>,
+}
+
+impl Config {
+    /// The files that it names.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.token_file.iter().chain(&self.web_config_file)
+    }
+}
+
+impl Bind {
+    /// Whether only this machine reaches it.
+    pub fn is_private(&self) -> bool {
+        match self {
+            Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Self::Unix(_) => true,
+        }
+    }
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { bind: vec![Bind::Tcp(([127, 0, 0, 1], 8080).into())], hosts: Vec::new() }
+        Self {
+            bind: vec![Bind::Tcp(([127, 0, 0, 1], 8080).into())],
+            hosts: Vec::new(),
+            control: Control::default(),
+            token_file: None,
+            web_config_file: None,
+        }
     }
 }
 
@@ -111,6 +152,12 @@ pub struct Sources {
     pub requests: Requests,
     /// Names under which it may be asked.
     pub hosts: Hosts,
+    /// Who may do what.
+    pub access: Access,
+    /// The last minutes of every interface.
+    pub seconds: Seconds,
+    /// What other rooms answer.
+    pub rooms: Rooms,
 }
 
 impl fmt::Debug for Sources {

@@ -69,6 +69,9 @@ mod tests {
             health: super::super::Health::new(),
             requests: super::super::Requests::default(),
             hosts: super::super::Hosts::default(),
+            access: super::super::Access::default(),
+            seconds: super::super::Seconds::default(),
+            rooms: super::super::Rooms::default(),
         };
         (rendered, sources)
     }

@@ -5,10 +5,11 @@ use super::health::Complaint;
 use super::negotiate;
 use super::page::Pages;
 use super::problem::Problem;
-use super::{Sources, status};
+use super::stream::Streams;
+use super::{Sources, api, web};
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY};
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
@@ -16,29 +17,43 @@ use axum::routing::get;
 use serde_json::json;
 use std::sync::Arc;
 
-/// What exists, with a line about it: for the landing page and for who asks for something else.
-const ROUTES: [(&str, &str); 4] = [
+/// What exists, with a line about it: for who asks for something else.
+const ROUTES: [(&str, &str); 3] = [
     ("/metrics", "Prometheus text format, or OpenMetrics by Accept"),
     ("/healthz", "whether every thread has moved lately"),
     ("/readyz", "whether everything is open and counting"),
-    ("/api/v1/status", "version, privileges, capture state and losses"),
 ];
+
+/// All that answers, but for the page.
+fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ROUTES.into_iter().chain(api::TABLE.iter().map(|(path, about, _)| (*path, *about)))
+}
 
 /// What handlers share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub sources: Sources,
     pub pages: Pages,
+    pub results: api::flows::Results,
+    pub streams: Streams,
+}
+
+impl Shared {
+    pub(super) fn new(sources: Sources) -> Self {
+        let (clients, dropped) = sources.requests.of_streams();
+        let streams = Streams::new(clients, dropped);
+        Self { sources, pages: Pages::default(), results: Default::default(), streams }
+    }
 }
 
 /// All routes behind the guard.
 pub(super) fn router(shared: &Arc<Shared>) -> Router {
-    Router::new()
-        .route("/", get(landing))
+    let api = api::TABLE.iter().fold(Router::new(), |router, (path, _, serve)| router.route(path, serve()));
+    api.route("/", get(web::page))
+        .route("/assets/{name}", get(asset))
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
-        .route("/api/v1/status", get(of_status))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(usize::try_from(super::MAX_BODY_BYTES).unwrap_or(usize::MAX)))
@@ -74,38 +89,27 @@ fn verdict(good: &str, complaints: &[Complaint]) -> Response {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail.join("; ")).with("parts", json!(complaints)).into_response()
 }
 
-async fn of_status(State(shared): State<Arc<Shared>>) -> Response {
-    let sources = &shared.sources;
-    json_response(&status::document(&(sources.process)(), &(sources.snapshot)()))
-}
-
 /// For programs, but people read it too.
 fn json_response(document: &serde_json::Value) -> Response {
     ([(CONTENT_TYPE, "application/json")], format!("{document:#}\n")).into_response()
 }
 
-async fn landing(State(shared): State<Arc<Shared>>) -> Response {
-    let items = ROUTES.map(|(path, about)| format!("<li><a href=\"{path}\">{path}</a>: {about}</li>\n"));
-    let page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>netmon</title>\n\
-         <link rel=\"icon\" href=\"data:,\">\n</head>\n<body>\n<h1>netmon {}</h1>\n<ul>\n{}</ul>\n</body>\n</html>\n",
-        (shared.sources.process)().version,
-        items.concat()
-    );
-    let policy = "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-    ([(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, policy)], page).into_response()
+async fn asset(name: Path<String>, uri: Uri, headers: HeaderMap) -> Response {
+    match web::asset(&name, &headers) {
+        Some(response) => response,
+        None => not_found(uri).await.into_response(),
+    }
 }
 
 async fn not_found(uri: Uri) -> Problem {
     let path: String = uri.path().chars().take(200).collect();
-    let known: Vec<_> = std::iter::once("/").chain(ROUTES.map(|(path, _)| path)).collect();
+    let known: Vec<_> = std::iter::once("/").chain(routes().map(|(path, _)| path)).collect();
     Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at `{path}`")).with("routes", json!(known))
 }
 
 async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
     let method: String = method.as_str().chars().take(20).collect();
-    let detail = format!("`{}` is only read, by GET or HEAD, not by {method}", uri.path());
+    let detail = format!("`{}` does not take {method}", uri.path());
     // The router adds the Allow header.
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
 }

@@ -5,9 +5,8 @@ use super::deadline::WriteDeadline;
 use super::guard::Arrival;
 use super::health::Heartbeat;
 use super::listen::{Listener, Socket};
-use super::page::Pages;
 use super::routes::{Shared, router};
-use super::{Bind, DRAIN_DEADLINE, HEAD_DEADLINE, MAX_HEAD_BYTES, Requests, Sources, WRITE_DEADLINE};
+use super::{Access, Bind, DRAIN_DEADLINE, HEAD_DEADLINE, MAX_HEAD_BYTES, Requests, Sources, WRITE_DEADLINE};
 use axum::Router;
 use axum::http::Request;
 use hyper::body::Incoming;
@@ -16,7 +15,6 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::io;
-use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +34,9 @@ const MAX_REFUSALS: usize = 64;
 /// How long a client may take to hear a refusal.
 const REFUSAL_DEADLINE: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether streams have ended.
+const STREAM_PAUSE: Duration = Duration::from_millis(20);
+
 /// Said to a connection for which there is no place.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n\
     Content-Type: application/problem+json\r\n\r\n\
@@ -48,11 +49,12 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConn
 /// # Errors
 /// If a listener cannot be handed to the runtime. Nothing that a client does is an error here.
 pub async fn serve(listeners: Vec<Listener>, sources: Sources, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let shared = Arc::new(Shared { sources, pages: Pages::default() });
+    let shared = Arc::new(Shared::new(sources));
     let requests = shared.sources.requests.clone();
     let heartbeat = shared.sources.health.thread("http", STALLED);
     let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
-    let server = Server { router: router(&shared), connections: Arc::default(), refusals, requests };
+    let access = shared.sources.access.clone();
+    let server = Server { router: router(&shared), connections: Arc::default(), refusals, requests, access };
     let (stop, stopped) = watch::channel(false);
     let mut loops = JoinSet::new();
     let mut sockets = Vec::new();
@@ -67,7 +69,15 @@ pub async fn serve(listeners: Vec<Listener>, sources: Sources, shutdown: impl Fu
     shutdown.await;
     // The receivers live as long as the loops, so there is somebody to hear it.
     let _ = stop.send(true);
+    shared.streams.stop();
     loops.join_all().await;
+    let ended = async {
+        while shared.streams.clients() > 0 {
+            tokio::time::sleep(STREAM_PAUSE).await;
+        }
+    };
+    // Clients that do not hear it are cut off with the runtime.
+    let _ = tokio::time::timeout(DRAIN_DEADLINE, ended).await;
     // After a sandbox this may be refused; the next start replaces a socket nobody answers on.
     sockets.iter().for_each(|path| drop(std::fs::remove_file(path)));
     Ok(())
@@ -89,6 +99,7 @@ struct Server {
     connections: Arc<Connections>,
     refusals: Arc<Semaphore>,
     requests: Requests,
+    access: Access,
 }
 
 impl Server {
@@ -103,7 +114,7 @@ impl Server {
                 accepted = acceptor.accept() => accepted,
             };
             match accepted {
-                Ok(accepted) => drop(open.spawn(self.clone().admit(accepted, stopped.clone()))),
+                Ok(accepted) => self.admit(accepted, &stopped, &mut open),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -116,22 +127,43 @@ impl Server {
         }
     }
 
-    async fn admit(self, accepted: Accepted, stopped: watch::Receiver<bool>) {
-        if let Some(place) = self.connections.admit(accepted.peer) {
-            return self.connection(accepted.stream, accepted.arrival, place, stopped).await;
+    /// Finds a place before the next one is accepted: a crowd holds no more descriptors than there are places.
+    fn admit(&self, accepted: Accepted, stopped: &watch::Receiver<bool>, open: &mut JoinSet<()>) {
+        if let Some(place) = self.connections.admit(accepted.arrival.peer) {
+            open.spawn(self.clone().connect(accepted, place, stopped.clone()));
+            return;
         }
         self.requests.count_refusal();
-        if let Ok(_refusing) = self.refusals.try_acquire() {
-            // Whoever does not take the refusal in time does not get it.
-            let _ = tokio::time::timeout(REFUSAL_DEADLINE, refuse(accepted.stream)).await;
+        if let Ok(refusing) = Arc::clone(&self.refusals).try_acquire_owned() {
+            open.spawn(async move {
+                // Whoever does not take the refusal in time does not get it.
+                drop(tokio::time::timeout(REFUSAL_DEADLINE, refuse(accepted.stream)).await);
+                drop(refusing);
+            });
+        }
+    }
+
+    /// Says hello in TLS where that is spoken, then answers.
+    async fn connect(self, accepted: Accepted, place: Place, stopped: watch::Receiver<bool>) {
+        let tls = self.access.tls().filter(|_| accepted.arrival.local.is_some());
+        let Some(tls) = tls else { return self.connection(accepted.stream, accepted.arrival, place, stopped).await };
+        let hello = tls.acceptor().accept(accepted.stream);
+        let stream = tokio::select! {
+            hello = tokio::time::timeout(HEAD_DEADLINE, hello) => hello,
+            () = place.dismissed() => return,
+        };
+        if let Ok(Ok(stream)) = stream {
+            self.connection(Box::new(stream), accepted.arrival, place, stopped).await;
         }
     }
 
     /// Answers one connection until it ends, gives way, or the server stops.
     async fn connection(self, stream: Stream, arrival: Arrival, place: Place, mut stopped: watch::Receiver<bool>) {
         let service = TowerToHyperService::new(self.router);
+        let place = Arc::new(place);
         let answer = service_fn(|mut request: Request<Incoming>| {
             request.extensions_mut().insert(arrival);
+            request.extensions_mut().insert(Arc::clone(&place));
             let (service, place) = (&service, &place);
             async move {
                 place.busy();
@@ -145,7 +177,8 @@ impl Server {
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_DEADLINE)
             .max_buf_size(MAX_HEAD_BYTES)
-            .serve_connection(io, answer);
+            .serve_connection(io, answer)
+            .with_upgrades();
         let mut connection = pin!(connection);
         tokio::select! {
             // A client that breaks off or breaks the protocol is its own affair.
@@ -176,7 +209,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> ReadWrite for S {}
 
 struct Accepted {
     stream: Stream,
-    peer: Option<IpAddr>,
     arrival: Arrival,
 }
 
@@ -207,14 +239,15 @@ impl Acceptor {
             Self::Tcp { listener, loopback } => {
                 let (stream, peer) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                let arrival = Arrival { local: Some(stream.local_addr()?.ip()), loopback_listener: *loopback };
-                Ok(Accepted { stream: Box::new(stream), peer: Some(peer.ip()), arrival })
+                let (local, peer) = (Some(stream.local_addr()?.ip()), Some(peer.ip()));
+                let arrival = Arrival { local, loopback_listener: *loopback, peer };
+                Ok(Accepted { stream: Box::new(stream), arrival })
             }
             #[cfg(unix)]
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                let arrival = Arrival { local: None, loopback_listener: false };
-                Ok(Accepted { stream: Box::new(stream), peer: None, arrival })
+                let arrival = Arrival { local: None, loopback_listener: false, peer: None };
+                Ok(Accepted { stream: Box::new(stream), arrival })
             }
         }
     }

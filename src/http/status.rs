@@ -1,12 +1,12 @@
 //! `GET /api/v1/status`: what netmon is, what it may, and for every interface how well it sees.
 
+use super::api::documents::{Capture, Named, ParseError, named, parse_errors, text};
 use crate::flow::{Untracked, Victim};
-use crate::packet::Reject;
-use crate::stats::{Capture, DropStage, Gap, InterfaceSnapshot, Snapshot};
+use crate::stats::{DropStage, InterfaceSnapshot, Snapshot};
 use crate::time::Timestamp;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// Facts about the process, given by the wiring.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct ProcessStatus {
 }
 
 /// How confined the process is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PrivilegeStatus {
     /// Effective user id 0.
     pub root: bool,
@@ -43,7 +43,7 @@ pub struct PrivilegeStatus {
 }
 
 /// One way in which the process is confined.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LayerStatus {
     /// Its name, as in metrics.
     pub layer: &'static str,
@@ -54,100 +54,102 @@ pub struct LayerStatus {
 }
 
 /// The whole document. What is not available is null.
-pub(super) fn document(process: &ProcessStatus, snapshot: &Snapshot) -> Value {
-    let own = &snapshot.own;
-    let overlapping = snapshot.interfaces.iter().any(|interface| !interface.capture.overlaps.is_empty());
-    json!({
-        "version": process.version,
-        "revision": process.revision,
-        "started": process.started.to_string(),
-        "uptime_seconds": process.uptime.as_secs_f64(),
-        "config_generation": if own.config_generation > 0 { own.config_generation } else { process.config_generation },
-        "privileges": process.privileges,
-        "snapshot_time": snapshot.tick.map(|tick| tick.end().to_string()),
-        "overlapping": overlapping,
-        "overlapping_note": overlapping.then_some(OVERLAPPING),
-        "interfaces": snapshot.interfaces.iter().map(|interface| of_interface(interface)).collect::<Vec<_>>(),
-        "flow_table": {
-            "entries": own.flow_table_entries,
-            "limit": own.flow_table_limit,
-            "evictions": named(Victim::ALL.map(Victim::name), own.evictions),
-            "untracked_packets": named(Untracked::ALL.map(Untracked::name), own.untracked),
-        },
-        "late_packets": own.late_packets,
-        "time_steps": named(["forward", "backward"], own.time_steps),
-    })
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Status {
+    version: &'static str,
+    revision: &'static str,
+    started: String,
+    uptime_seconds: f64,
+    config_generation: u64,
+    privileges: Option<PrivilegeStatus>,
+    /// The end of the tick that the numbers are of.
+    snapshot_time: Option<String>,
+    /// Some interfaces see the same packets.
+    overlapping: bool,
+    /// What that means for sums.
+    overlapping_note: Option<&'static str>,
+    interfaces: Vec<InterfaceStatus>,
+    flow_table: FlowTable,
+    late_packets: u64,
+    #[schema(value_type = std::collections::BTreeMap<String, u64>)]
+    time_steps: Named,
+}
+
+/// What is seen and lost on an interface.
+#[derive(Debug, Serialize, ToSchema)]
+struct InterfaceStatus {
+    interface: String,
+    /// Null for interfaces nobody reports on: those counted together, and those not opened yet.
+    capture: Option<Capture>,
+    received_packets: u64,
+    transmitted_packets: u64,
+    #[schema(value_type = std::collections::BTreeMap<String, u64>)]
+    dropped_packets: Named,
+    truncated_packets: u64,
+    parse_errors: Vec<ParseError>,
+    first_seen: Option<String>,
+    last_seen: Option<String>,
+}
+
+/// The table of flows.
+#[derive(Debug, Serialize, ToSchema)]
+struct FlowTable {
+    entries: u64,
+    limit: u64,
+    #[schema(value_type = std::collections::BTreeMap<String, u64>)]
+    evictions: Named,
+    #[schema(value_type = std::collections::BTreeMap<String, u64>)]
+    untracked_packets: Named,
+}
+
+impl Status {
+    pub(super) fn new(process: &ProcessStatus, snapshot: &Snapshot) -> Self {
+        let own = &snapshot.own;
+        let overlapping = snapshot.interfaces.iter().any(|interface| !interface.capture.overlaps.is_empty());
+        Self {
+            version: process.version,
+            revision: process.revision,
+            started: text(process.started),
+            uptime_seconds: process.uptime.as_secs_f64(),
+            config_generation: match own.config_generation {
+                0 => process.config_generation,
+                generation => generation,
+            },
+            privileges: process.privileges.clone(),
+            snapshot_time: snapshot.tick.map(|tick| text(tick.end())),
+            overlapping,
+            overlapping_note: overlapping.then_some(OVERLAPPING),
+            interfaces: snapshot.interfaces.iter().map(|interface| InterfaceStatus::new(interface)).collect(),
+            flow_table: FlowTable {
+                entries: own.flow_table_entries,
+                limit: own.flow_table_limit,
+                evictions: named(Victim::ALL.map(Victim::name), own.evictions),
+                untracked_packets: named(Untracked::ALL.map(Untracked::name), own.untracked),
+            },
+            late_packets: own.late_packets,
+            time_steps: named(["forward", "backward"], own.time_steps),
+        }
+    }
+}
+
+impl InterfaceStatus {
+    fn new(interface: &InterfaceSnapshot) -> Self {
+        let totals = &interface.totals;
+        Self {
+            interface: interface.name.to_string(),
+            capture: Capture::new(&interface.capture),
+            received_packets: totals.volume[0].packets,
+            transmitted_packets: totals.volume[1].packets,
+            dropped_packets: named(DropStage::ALL.map(DropStage::name), totals.dropped_packets),
+            truncated_packets: totals.truncated_packets,
+            parse_errors: parse_errors(totals),
+            first_seen: interface.first_seen.map(text),
+            last_seen: interface.last_seen.map(text),
+        }
+    }
 }
 
 /// What overlapping interfaces mean for whoever adds numbers up.
 const OVERLAPPING: &str = "some packets are seen on more than one monitored interface (`overlaps` names them): the \
      numbers of each interface are right, but sums over interfaces, talkers, address classes and flows count such \
      packets more than once";
-
-fn of_interface(interface: &InterfaceSnapshot) -> Value {
-    let totals = &interface.totals;
-    json!({
-        "interface": &*interface.name,
-        "capture": of_capture(&interface.capture),
-        "received_packets": totals.volume[0].packets,
-        "transmitted_packets": totals.volume[1].packets,
-        "dropped_packets": named(DropStage::ALL.map(DropStage::name), totals.dropped_packets),
-        "truncated_packets": totals.truncated_packets,
-        "parse_errors": rejects(interface),
-        "first_seen": interface.first_seen.map(|time| time.to_string()),
-        "last_seen": interface.last_seen.map(|time| time.to_string()),
-    })
-}
-
-/// Null for interfaces nobody reports on: those counted together, and those not opened yet.
-fn of_capture(capture: &Capture) -> Value {
-    if capture.backend.is_empty() {
-        return Value::Null;
-    }
-    let kernel = capture.kernel.map(|kernel| {
-        json!({
-            "receive": { "packets": kernel.packets[0], "bytes": kernel.bytes[0],
-                         "dropped": kernel.dropped[0], "errors": kernel.errors[0] },
-            "transmit": { "packets": kernel.packets[1], "bytes": kernel.bytes[1],
-                          "dropped": kernel.dropped[1], "errors": kernel.errors[1] },
-        })
-    });
-    let coverage = capture.coverage.iter();
-    let coverage = coverage.map(|(window, ratio)| json!({ "window_seconds": window.as_secs_f64(), "ratio": ratio }));
-    json!({
-        "up": capture.up,
-        "backend": capture.backend,
-        "link": capture.linktype.map(|link| link.to_string()),
-        "link_up": capture.link_up,
-        "speed_bytes_per_second": capture.speed,
-        "mtu_bytes": capture.mtu,
-        "rings": capture.rings,
-        "ring_freezes": capture.ring_freezes,
-        "restarts": capture.restarts,
-        "filtered": capture.filtered(),
-        "filter": capture.filter,
-        "gaps": capture.gaps.iter().map(of_gap).collect::<Vec<_>>(),
-        "gaps_total": capture.gaps_total,
-        "overlaps": capture.overlaps,
-        "lag_seconds": capture.lag.map(|lag| lag.as_secs_f64()),
-        "kernel": kernel,
-        "coverage": coverage.collect::<Vec<_>>(),
-    })
-}
-
-/// Newest last; the end is null while it lasts.
-fn of_gap(gap: &Gap) -> Value {
-    json!({ "from": gap.from.to_string(), "to": gap.to.map(|to| to.to_string()), "reason": gap.reason })
-}
-
-/// The rejects that happened, in the order of [`Reject::REAL`].
-fn rejects(interface: &InterfaceSnapshot) -> Vec<Value> {
-    let count = |reject: &Reject| interface.totals.parse_errors[reject.layer as usize][reject.reason as usize];
-    let seen = Reject::REAL.iter().filter(|reject| count(reject) > 0);
-    seen.map(|reject| json!({ "layer": reject.layer.name(), "reason": reject.reason.name(), "packets": count(reject) }))
-        .collect()
-}
-
-fn named<const N: usize>(names: [&str; N], counts: [u64; N]) -> Map<String, Value> {
-    names.into_iter().zip(counts).map(|(name, count)| (name.into(), count.into())).collect()
-}

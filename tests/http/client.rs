@@ -1,7 +1,8 @@
 //! A small HTTP/1.1 client that sees every byte.
 
 use netmon::http::{
-    Bind, Config, Health, Hosts, LayerStatus, PrivilegeStatus, ProcessStatus, Requests, Sources, TextForm, bind, serve,
+    Access, Bind, Config, Health, Hosts, LayerStatus, PrivilegeStatus, ProcessStatus, Requests, Rooms, Seconds,
+    Sources, TextForm, bind, serve,
 };
 use netmon::stats::Snapshot;
 use std::io::Read;
@@ -40,6 +41,9 @@ pub fn sources(snapshot: Arc<Snapshot>, health: Health) -> Sources {
         health,
         requests: Requests::default(),
         hosts: Hosts::default(),
+        access: Access::default(),
+        seconds: Seconds::default(),
+        rooms: Rooms::default(),
     }
 }
 
@@ -48,20 +52,37 @@ impl Server {
         Self::listening(snapshot, Bind::Tcp(([127, 0, 0, 1], 0).into())).await
     }
 
-    /// Listens on one TCP address.
-    pub async fn listening(snapshot: Arc<Snapshot>, on: Bind) -> Self {
+    /// With these sources on one TCP address.
+    pub async fn with(sources: Sources, on: Bind) -> Self {
         let config = Config { bind: vec![on], ..Config::default() };
         let listeners = bind(&config).unwrap();
         let Bind::Tcp(address) = *listeners[0].bind() else { panic!("a TCP listener") };
-        let health = Health::new();
-        let (requests, hosts) = (Requests::default(), Hosts::default());
-        let sources = Sources { requests: requests.clone(), hosts: hosts.clone(), ..sources(snapshot, health.clone()) };
+        let (health, requests, hosts) = (sources.health.clone(), sources.requests.clone(), sources.hosts.clone());
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
             let stopped = async { drop(stopped.await) };
             serve(listeners, sources, stopped).await
         });
         Self { address, health, requests, hosts, stop, task }
+    }
+
+    /// Listens on one TCP address.
+    pub async fn listening(snapshot: Arc<Snapshot>, on: Bind) -> Self {
+        Self::with(sources(snapshot, Health::new()), on).await
+    }
+
+    /// With these sources on a free port of 127.0.0.1.
+    pub async fn local(sources: Sources) -> Self {
+        Self::with(sources, Bind::Tcp(([127, 0, 0, 1], 0).into())).await
+    }
+
+    /// A request with a body.
+    pub async fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+        let host = if headers.to_ascii_lowercase().contains("host:") { "" } else { "Host: localhost\r\n" };
+        let length = body.len();
+        let head =
+            format!("{method} {path} HTTP/1.1\r\n{host}Connection: close\r\nContent-Length: {length}\r\n{headers}\r\n");
+        raw(&mut self.connect().await, &(head + body)).await
     }
 
     pub async fn connect(&self) -> TcpStream {
