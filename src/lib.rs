@@ -17,25 +17,32 @@
 //! - [`packet`]: what a frame is, and what could be read of it.
 //! - [`flow`]: biflows, TCP's life and health, the bounded table.
 //! - [`stats`]: tallies, rolling windows, talkers, the snapshot.
+//! - [`alert`]: rules over snapshots, and the alerts they raise.
 //!
 //! The edges, which import the core and never each other:
 //!
 //! - [`capture`]: libpcap handles, capture files, filters, the interfaces of this machine.
 //! - [`metrics`]: every metric family, in both text formats.
 //! - [`http`]: the server.
+//! - [`history`]: what was counted, kept in a file.
+//! - [`notify`]: notifications of alerts: a durable outbox, silences, receivers.
 //! - [`telemetry`]: netmon's own log.
 //! - [`privilege`]: what is given up before the first thread starts.
 //!
 //! Between them: [`pipeline`] (threads and queues from an adapter to a snapshot), [`config`] (the YAML file and what it
-//! means), [`app`] (the wiring of the daemon) and [`cli`] (what people type).
+//! means), [`lookback`] (questions to the history and the documents that answer them), [`app`] (the wiring of the daemon) and [`cli`] (what people type).
 
+pub mod alert;
 pub mod app;
 pub mod capture;
 pub mod cli;
 pub mod config;
 pub mod flow;
+pub mod history;
 pub mod http;
+pub mod lookback;
 pub mod metrics;
+pub mod notify;
 pub mod packet;
 pub mod pipeline;
 pub mod privilege;

@@ -187,11 +187,12 @@ impl Live {
 
     /// Takes what is there, or lets time pass.
     fn poll(&mut self, dealer: &mut Dealer) {
+        let wait = patience(dealer);
         let Some(adapter) = &mut self.adapter else {
-            std::thread::sleep(WAIT);
+            std::thread::sleep(wait);
             return dealer.idle(behind(wall_clock()));
         };
-        let lost = match adapter.poll(WAIT, dealer) {
+        let lost = match adapter.poll(wait, dealer) {
             Ok(Poll::Frames) => None,
             Ok(Poll::Idle) => {
                 dealer.idle(behind(wall_clock()));
@@ -233,6 +234,17 @@ impl Live {
         self.reported = now;
         let mut status = lock(&self.status);
         status.freezes = self.freezes + now.freezes;
+    }
+}
+
+/// How long to wait for frames: not at all while a question about flows is worked on.
+fn patience(dealer: &mut Dealer) -> Duration {
+    match dealer.shard().filter(|shard| shard.is_asked()) {
+        Some(shard) => {
+            shard.answer();
+            Duration::ZERO
+        }
+        None => WAIT,
     }
 }
 

@@ -2,25 +2,38 @@
 //!
 //! Everything that needs a privilege or can be refused is opened first, in the main thread: capture handles and spare
 //! packet sockets, listeners, what the kernel says of interfaces. Then privileges are given up and the sandbox is
-//! entered, once for the whole process because it has one thread, and only then threads start and the first packet is
-//! read. To stop, the capture threads are told so; each ends its shard, the collector ends when the last shard has, and
-//! the server when the last picture is out.
+//! entered, once for the whole process because it has one thread, and only then threads start, the store of the history
+//! is opened and the first packet is read. To stop, the capture threads are told so; each ends its shard, the collector
+//! ends when the last shard has, the history with the collector, and the server when the last picture is out.
 
+mod alert_rooms;
+mod alerting;
+mod api;
+mod history_room;
 mod live;
 mod notify;
+mod notifying;
 mod opener;
+mod operate;
 mod reload;
+mod remember;
+mod resolved;
 mod server;
+mod state;
 mod supervisor;
 mod watched;
+mod yesterday;
 
+pub use alerting::{Alerting, Board, Timeline};
+pub use remember::{Keeper, NotAStore, Recording};
 pub use server::Server;
 
+use crate::alert::Evaluator;
 use crate::capture::CaptureError;
 use crate::capture::interfaces::{self, Monitor, Selection};
 use crate::config::{Config, Loaded, Override};
 use crate::flow::HashKey;
-use crate::http::{Bind, Watch};
+use crate::http::{self, Bind, Watch};
 use crate::pipeline::Collector;
 use crate::privilege::{self, Needs};
 use crate::stats::StatsAggregator;
@@ -28,13 +41,16 @@ use crate::telemetry::{Levels, Telemetry};
 use crate::time::Timestamp;
 use anyhow::Context;
 use notify::Notifier;
+use notifying::{Notifying, Prepared, Ready};
 use opener::Opener;
-use server::Bound;
-use std::path::Path;
+use remember::{Memory, Place};
+use server::{Behind, Bound};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use supervisor::{Opened, Parts, STALLED, Supervisor};
+use yesterday::Recall;
 
 /// The wall clock; before 1970 it stands at the epoch.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock, for live capture and labels")]
@@ -60,7 +76,7 @@ pub struct Control<'a> {
 /// Monitors until told to stop. `announce` is told once what is monitored and where the page is.
 ///
 /// # Errors
-/// What could not be opened: [`CaptureError`], [`http::BindError`](crate::http::BindError)
+/// What could not be opened: [`CaptureError`], [`http::BindError`]
 /// and [`PrivilegeError`](privilege::PrivilegeError) are in the chain.
 pub fn run(loaded: Loaded, control: &Control<'_>, announce: impl FnOnce(&[String], &Server)) -> anyhow::Result<()> {
     let config = &loaded.config;
@@ -77,10 +93,16 @@ pub fn run(loaded: Loaded, control: &Control<'_>, announce: impl FnOnce(&[String
     let mut opener = Opener::new(&config.capture)?;
     let mut opened = open_interfaces(config, &mut selection, &monitor, &opener)?;
     let hash = HashKey::random().context("cannot draw a random key for the flow table")?;
-    let bound = Bound::new(&config.api, &config.aggregation)?;
+    let bound = Bound::new(&config.api, &config.aggregation, &config.alerts)?;
+    let files = http::Known::load(&config.api).context("cannot set up access to the API")?.files();
     hand_over_sockets(config, &identity)?;
+    let notifying = Prepared::new(config, &identity)?;
+    let history = Place::prepare(config, &identity);
 
-    let confinement = privilege::confine(&identity, &config.privileges, &needs(&loaded))?;
+    let of_notifying = notifying.as_ref().map(Prepared::needs).unwrap_or_default();
+    let of_history = history.as_ref().map(Place::needs).unwrap_or_default();
+    let needs = needs(&loaded, &files).and(of_notifying).and(of_history);
+    let confinement = privilege::confine(&identity, &config.privileges, &needs)?;
     if confinement.dropped && !config.privileges.keep_net_raw {
         opener.give_up();
     }
@@ -88,16 +110,39 @@ pub fn run(loaded: Loaded, control: &Control<'_>, announce: impl FnOnce(&[String
     bound.confined(&confinement);
     tracing::info!("{confinement}");
 
-    let server = bound.start()?;
+    let ready = notifying.map(|prepared| prepared.open(&config.notify)).transpose()?;
+    let saved = ready.as_ref().map(Ready::saved).unwrap_or_default();
+    let (notifying, transitions) = ready.map(|ready| ready.start(&bound)).transpose()?.unzip();
+    let keeper = history.as_ref().map(|_| Keeper::default());
+    let behind = Behind { notifications: notifying.as_ref().map(Notifying::handle), history: keeper.clone() };
+    let server = bound.start(&loaded, Some(behind))?;
     let aggregator = StatsAggregator::new(config.aggregation.clone());
     let (collector, publisher) = Collector::new(aggregator, Vec::new(), Some(server.snapshot()), None);
     publisher.reloaded(1, Vec::new());
+    let history = history.zip(keeper.clone());
+    let history =
+        history.map(|(place, keeper)| Memory::start(place, keeper, &server, publisher.names())).transpose()?;
+    let (memory, feeds): (Option<_>, Vec<_>) = history.map_or((None, Vec::new()), |(m, feed)| (Some(m), vec![feed]));
+    let past = keeper.clone().map(Recall::start).transpose()?;
+    let evaluator = Evaluator::new(&config.alerts, past).restored(&saved);
+    let (alerting, rules) = Alerting::new(evaluator, server.board(), transitions, keeper);
+    let watchers = [server.past(), rules].into_iter().chain(memory.iter().map(Memory::watcher)).collect();
+    let collector = collector.naming_for(&server.desk()).watched_by(watchers);
     let collector = start_collector(collector, &server)?;
-    let parts =
-        Parts { config: config.clone(), opener, monitor, selection, hash, publisher, health: server.health().clone() };
+    let parts = Parts {
+        config: config.clone(),
+        opener,
+        monitor,
+        selection,
+        hash,
+        publisher,
+        health: server.health().clone(),
+        desk: server.desk(),
+        feeds,
+    };
     let supervisor = Supervisor::start(parts, opened)?;
     announce(&supervisor.names(), &server);
-    let mut daemon = Daemon { loaded, supervisor, server, notifier, collector };
+    let mut daemon = Daemon { loaded, supervisor, server, alerting, notifying, notifier, collector, memory };
     let result = daemon.run(control);
     daemon.stop();
     result
@@ -108,8 +153,11 @@ struct Daemon {
     loaded: Loaded,
     supervisor: Supervisor,
     server: Server,
+    alerting: Alerting,
+    notifying: Option<Notifying>,
     notifier: Notifier,
     collector: JoinHandle<()>,
+    memory: Option<Memory>,
 }
 
 impl Daemon {
@@ -120,17 +168,20 @@ impl Daemon {
         let mut watch = self.server.health().watch();
         let mut said_ready = false;
         let mut ping = Instant::now();
-        while !control.stop.load(Ordering::Relaxed) && !self.collector.is_finished() && !self.supervisor.is_broken() {
+        while !control.stop.load(Ordering::Relaxed) && !self.is_broken() {
             heartbeat.beat();
             self.supervisor.round()?;
+            self.memory.iter_mut().for_each(Memory::report);
             control.log.report_suppressed();
-            if !said_ready && self.server.health().is_ready() {
+            if !said_ready && self.server.health().has_started() {
                 said_ready = true;
                 self.say_ready();
             }
             if control.reload.swap(false, Ordering::Relaxed) {
-                self.reload(control);
+                // It was logged.
+                drop(self.reload(control));
             }
+            self.obey(control);
             if self.notifier.watchdog_interval().is_some_and(|interval| said_ready && ping.elapsed() >= interval) {
                 ping = Instant::now();
                 self.ping(&mut watch);
@@ -138,6 +189,12 @@ impl Daemon {
         }
         heartbeat.retire();
         Ok(())
+    }
+
+    /// Whether a thread is over that should not be; joining it says why.
+    fn is_broken(&self) -> bool {
+        let is_silent = self.notifying.as_ref().is_some_and(Notifying::is_broken);
+        self.collector.is_finished() || self.supervisor.is_broken() || is_silent
     }
 
     fn say_ready(&self) {
@@ -163,6 +220,11 @@ impl Daemon {
         let server = self.server.begin_stop();
         self.supervisor.stop();
         live::join(self.collector);
+        let notifying = self.notifying.map(Notifying::begin_stop);
+        notifying.into_iter().for_each(live::join);
+        if let Some(memory) = self.memory {
+            memory.close();
+        }
         live::join(server);
     }
 }
@@ -198,13 +260,15 @@ fn open_interfaces(
     Ok(opened)
 }
 
-/// What must be within reach later: the configuration, to be read again, and sockets to be removed at the end.
-fn needs(loaded: &Loaded) -> Needs {
+/// What must be within reach later: the configuration, secrets and certificates, to be read again, and sockets to be removed at the end.
+fn needs(loaded: &Loaded, files: &[PathBuf]) -> Needs {
     let sockets = loaded.config.api.bind.iter().filter_map(|bind| match bind {
         Bind::Unix(path) => path.parent().map(Path::to_owned),
         Bind::Tcp(_) => None,
     });
-    let needs = Needs { read: loaded.directories(), write: sockets.collect(), ..Needs::default() };
+    let files = files.iter().chain(loaded.config.api.files()).filter_map(|file| file.parent().map(Path::to_owned));
+    let read = loaded.directories().into_iter().chain(files).collect();
+    let needs = Needs { read, write: sockets.collect(), ..Needs::default() };
     needs.and(Needs::for_watching())
 }
 

@@ -1,48 +1,74 @@
 //! A new configuration while running: everything is read, checked and opened first, then all of it holds at once, or
 //! nothing changes.
 
-use super::live::Order;
 use super::opener::Adapters;
+use super::operate;
 use super::supervisor::Supervisor;
 use super::{Control, Daemon, patterns};
 use crate::capture::CaptureError;
 use crate::capture::interfaces::{self, Change, Interface, Selection};
 use crate::config::{self, Config, Part};
+use crate::http::Known;
+use crate::notify::engine::Receiver;
 use crate::packet::InterfaceId;
 use anyhow::Context;
-use crossbeam_channel::unbounded;
-use std::time::Duration;
-
-/// How long a ring may take to set a filter: it looks for orders twenty times a second.
-const ANSWER: Duration = Duration::from_secs(2);
+use serde_json::{Value, json};
 
 impl Daemon {
     /// Reads the configuration again. One that cannot be taken is logged and counted, and the one before holds.
-    pub(super) fn reload(&mut self, control: &Control<'_>) {
+    /// Gives the number of the new one and what changed, or why it is not taken.
+    ///
+    /// # Errors
+    /// The reasons, as they are logged.
+    pub(super) fn reload(&mut self, control: &Control<'_>) -> Result<Value, String> {
         self.notifier.reloading();
-        if let Err(error) = self.try_reload(control) {
+        let done = self.try_reload(control).map_err(|error| {
             self.server.reload_failed();
             let text = format!("{error:#}");
             let lines: Vec<_> = text.lines().map(str::trim).collect();
-            tracing::error!(error = lines.join("; "), "the configuration was rejected, the one before stays in force");
-        }
+            let reasons = lines.join("; ");
+            tracing::error!(error = reasons, "the configuration was rejected, the one before stays in force");
+            reasons
+        });
         self.say_ready();
+        done
     }
 
-    fn try_reload(&mut self, control: &Control<'_>) -> anyhow::Result<()> {
+    fn try_reload(&mut self, control: &Control<'_>) -> anyhow::Result<Value> {
         let loaded = self.loaded.reread(control.overrides, config::NO_CHECKS)?;
         let changes = self.loaded.changes(&loaded)?;
+        let known = Known::load(&loaded.config.api)?;
+        let receivers = self.prepare_receivers(&loaded.config)?;
         let prepared = self.supervisor.prepare(&loaded.config)?;
         // From here on nothing is refused.
         if changes.has(Part::Level) {
             control.log.set_level(&(control.levels)(&loaded.config));
         }
-        let generation = self.server.reloaded(&loaded.config.api, &loaded.config.aggregation);
+        let generation = self.server.reloaded(&loaded, known);
+        // Before the rules that name them.
+        if let Some(notifying) = &self.notifying {
+            notifying.adopt(receivers);
+        }
+        if changes.has(Part::Alerts) {
+            self.alerting.reload(&loaded.config.alerts);
+        }
         self.supervisor.adopt(&loaded.config, prepared, generation)?;
         let keys: Vec<_> = changes.keys().collect();
         tracing::info!(generation, changed = keys.join(" "), "the configuration was read again");
+        let told = json!({ "generation": generation, "changed": keys });
         self.loaded = loaded;
-        Ok(())
+        Ok(told)
+    }
+}
+
+impl Daemon {
+    /// Opens the receivers, also where none of their keys changed: their secrets may have.
+    fn prepare_receivers(&self, config: &Config) -> anyhow::Result<Vec<Receiver>> {
+        match &self.notifying {
+            Some(notifying) => notifying.prepare(&config.notify),
+            None if config.notify.receivers.is_empty() => Ok(Vec::new()),
+            None => anyhow::bail!("the first receivers need a state directory: restart netmon to use them"),
+        }
     }
 }
 
@@ -103,25 +129,15 @@ impl Supervisor {
 
     /// Sets the filter of all rings, or of none.
     fn set_filters(&self, before: Option<&str>, filter: Option<&str>) -> anyhow::Result<()> {
-        if before == filter {
+        if before == filter && self.watched.iter().all(|watched| watched.filter.is_none()) {
             return Ok(());
         }
-        let set = self.order_filter(filter);
+        let set = operate::order(&self.watched, |_| filter.map(str::to_owned));
         if set.is_err() {
             // It was in force until now, so there is room for it.
-            drop(self.order_filter(before));
+            drop(operate::order(&self.watched, |watched| self.filter_of(watched)));
         }
         set
-    }
-
-    fn order_filter(&self, filter: Option<&str>) -> anyhow::Result<()> {
-        let (answer, answers) = unbounded();
-        let rings = self.watched.iter().flat_map(|watched| &watched.rings);
-        let asked = rings.map(|ring| ring.order(Order::Filter(filter.map(str::to_owned), answer.clone()))).count();
-        for _ in 0..asked {
-            answers.recv_timeout(ANSWER).context("a capture thread does not set its filter")??;
-        }
-        Ok(())
     }
 
     /// Lets a prepared configuration hold.
@@ -132,6 +148,8 @@ impl Supervisor {
         let Prepared { selection, changes, opened } = prepared;
         self.selection = selection;
         self.config = config.clone();
+        // What operators set on single interfaces gives way to the configuration.
+        self.watched.iter_mut().for_each(|watched| watched.filter = None);
         for (id, interface, adapters) in opened {
             tracing::info!(interface = interface.name, "capturing");
             self.watch(&interface, id, self.opener.rings())?;

@@ -1,8 +1,18 @@
 //! The HTTP server in threads of its own, for the daemon and for `replay --serve`.
 
-use super::wall_clock;
-use crate::http::{self, Health, Hosts, LayerStatus, PrivilegeStatus, ProcessStatus, Requests, Sources, TextForm};
-use crate::metrics::{BuildInfo, Confined, Exporter, Form};
+use super::alert_rooms;
+use super::alerting::Board;
+use super::api::{Api, Past};
+use super::{Keeper, history_room, wall_clock};
+use crate::alert;
+use crate::config::Loaded;
+use crate::http::{
+    self, Access, Health, Hosts, Known, LayerStatus, PrivilegeStatus, ProcessStatus, Requests, Rooms, Seconds, Sources,
+    TextForm,
+};
+use crate::metrics::{BuildInfo, Confined, Exporter, Form, HistoryState, HttpFacts, NotificationState};
+use crate::notify::engine::Handle;
+use crate::pipeline::{FlowDesk, Watcher};
 use crate::privilege::{Confinement, Layer};
 use crate::stats::{self, Snapshot};
 use crate::time::Timestamp;
@@ -31,15 +41,26 @@ struct Told {
     layers: Vec<LayerStatus>,
 }
 
+/// What a daemon has behind its API beside the capture.
+pub(super) struct Behind {
+    /// Who notifies.
+    pub(super) notifications: Option<Handle>,
+    /// Who keeps the history, if one is kept; its store may be opened later.
+    pub(super) history: Option<Keeper>,
+}
+
 /// Listeners that are bound and everything that is served on them; threads come with [`Bound::start`].
 ///
 /// A daemon gives up its privileges between the two.
 pub struct Bound {
     listeners: Vec<http::Listener>,
     snapshot: Arc<ArcSwap<Snapshot>>,
+    board: Board,
     health: Health,
     exporter: Arc<Exporter>,
     hosts: Hosts,
+    access: Access,
+    api: Api,
     told: Arc<ArcSwap<Told>>,
     sources: Sources,
 }
@@ -49,16 +70,25 @@ impl Bound {
     ///
     /// # Errors
     /// [`http::BindError`] for the first one that cannot be bound.
-    pub fn new(config: &http::Config, aggregation: &stats::Config) -> Result<Self, http::BindError> {
+    pub fn new(
+        config: &http::Config,
+        aggregation: &stats::Config,
+        alerts: &alert::Config,
+    ) -> Result<Self, http::BindError> {
         let listeners = http::bind(config)?;
         let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
         let health = Health::new();
         let started = wall_clock();
-        let exporter = Arc::new(Exporter::new(aggregation, BUILD, started));
+        let board = Board::default();
+        let exporter = Exporter::new(aggregation, BUILD, started).with_alerts(aggregation, alerts, Arc::clone(&board));
+        let exporter = Arc::new(exporter);
         let hosts = Hosts::new(config.hosts.clone());
-        let told = Arc::default();
-        let sources = sources(&exporter, started, &snapshot, &health, &hosts, &told);
-        Ok(Self { listeners, snapshot, health, exporter, hosts, told, sources })
+        let (told, api, access) = (Arc::default(), Api::new(), Access::default());
+        let mut sources = sources(&exporter, started, &snapshot, &health, &hosts, &told);
+        sources.access = access.clone();
+        sources.seconds = api.seconds.clone();
+        sources.rooms = api.rooms();
+        Ok(Self { listeners, snapshot, board, health, exporter, hosts, access, api, told, sources })
     }
 
     /// Tells readers how the process is confined.
@@ -77,13 +107,37 @@ impl Bound {
         self.told.store(Arc::new(told));
     }
 
-    /// Serves them.
+    /// Shows on `/metrics` what becomes of notifications.
+    pub(super) fn notifies(&self, ask: impl Fn() -> NotificationState + Send + Sync + 'static) {
+        self.exporter.notifies(ask);
+    }
+
+    /// What `/healthz` and `/readyz` answer from.
+    pub(super) fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Reads who may do what, with what is left of the privileges, and serves. A daemon takes commands, and
+    /// has more to tell.
     ///
     /// # Errors
-    /// When the system refuses a thread.
-    pub fn start(self) -> anyhow::Result<Server> {
-        let Self { listeners, snapshot, health, exporter, hosts, sources, .. } = self;
-        let urls = listeners.iter().map(|l| l.url().unwrap_or_else(|| l.bind().to_string())).collect();
+    /// What is wrong with secrets or certificates, or when the system refuses a thread.
+    pub(super) fn start(self, loaded: &Loaded, daemon: Option<Behind>) -> anyhow::Result<Server> {
+        let Self { listeners, snapshot, board, health, exporter, hosts, access, api, mut sources, .. } = self;
+        let known = Known::load(&loaded.config.api).context("cannot set up access to the API")?;
+        let is_tls = known.is_tls();
+        access.set(known);
+        api.set_config(loaded);
+        sources.rooms.control = daemon.is_some().then(|| api.control());
+        let (notifications, history) = daemon.map_or((None, None), |daemon| (daemon.notifications, daemon.history));
+        alert_rooms::mount(&mut sources.rooms, Arc::clone(&board), notifications);
+        sources.rooms.history = history.map(history_room::room);
+        let url = |listener: &http::Listener| match listener.url() {
+            Some(url) if is_tls => url.replacen("http:", "https:", 1),
+            Some(url) => url,
+            None => listener.bind().to_string(),
+        };
+        let urls = listeners.iter().map(url).collect();
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -98,7 +152,7 @@ impl Bound {
             }
         };
         let thread = super::spawn("http-main", work)?;
-        Ok(Server { urls, snapshot, health, exporter, hosts, stop, thread })
+        Ok(Server { urls, snapshot, board, health, exporter, hosts, access, api, stop, thread })
     }
 }
 
@@ -106,9 +160,12 @@ impl Bound {
 pub struct Server {
     urls: Vec<String>,
     snapshot: Arc<ArcSwap<Snapshot>>,
+    board: Board,
     health: Health,
     exporter: Arc<Exporter>,
     hosts: Hosts,
+    access: Access,
+    api: Api,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
 }
@@ -118,8 +175,23 @@ impl Server {
     ///
     /// # Errors
     /// [`http::BindError`] for the first listener that cannot be bound; or when the system refuses a thread.
-    pub fn start(config: &http::Config, aggregation: &stats::Config) -> anyhow::Result<Self> {
-        Bound::new(config, aggregation)?.start()
+    pub fn start(loaded: &Loaded) -> anyhow::Result<Self> {
+        let config = &loaded.config;
+        Bound::new(&config.api, &config.aggregation, &config.alerts)?.start(loaded, None)
+    }
+
+    /// Where flows are asked for.
+    pub fn desk(&self) -> FlowDesk {
+        self.api.desk.clone()
+    }
+
+    /// Keeps the last minutes for streams, from the picture of every tick.
+    pub fn past(&self) -> Box<dyn Watcher> {
+        Box::new(Past(self.api.seconds.clone()))
+    }
+
+    pub(super) fn api(&self) -> &Api {
+        &self.api
     }
 
     /// Where it listens, as addresses for a browser where there are such.
@@ -132,15 +204,28 @@ impl Server {
         Arc::clone(&self.snapshot)
     }
 
+    /// Where it looks for rules and alerts.
+    pub fn board(&self) -> Board {
+        Arc::clone(&self.board)
+    }
+
     /// What `/healthz` and `/readyz` answer from.
     pub fn health(&self) -> &Health {
         &self.health
     }
 
+    /// There is a history, which says how it fares.
+    pub(super) fn remembers(&self, ask: impl Fn() -> Option<HistoryState> + Send + Sync + 'static) {
+        self.exporter.remembers(ask);
+    }
+
     /// A reload was accepted: its names and its number are in force from here on. Gives the number.
-    pub(super) fn reloaded(&self, api: &http::Config, aggregation: &stats::Config) -> u64 {
-        self.hosts.set(api.hosts.clone());
-        self.exporter.reloaded(aggregation, wall_clock())
+    pub(super) fn reloaded(&self, loaded: &Loaded, known: Known) -> u64 {
+        let config = &loaded.config;
+        self.hosts.set(config.api.hosts.clone());
+        self.access.set(known);
+        self.api.set_config(loaded);
+        self.exporter.reloaded(&config.aggregation, &config.alerts, wall_clock())
     }
 
     /// A reload was rejected.
@@ -183,7 +268,12 @@ fn sources(
                 TextForm::Prometheus => Form::Text,
                 TextForm::OpenMetrics => Form::OpenMetrics,
             };
-            scraper.scrape(&scraped.load_full(), answered.counts(), form)
+            let http = HttpFacts {
+                requests: answered.counts(),
+                durations: Some(answered.durations()),
+                websockets: Some(answered.streams()),
+            };
+            scraper.scrape(&scraped.load_full(), http, form)
         }),
         process: Box::new(move || {
             let own = exporter.own();
@@ -206,5 +296,8 @@ fn sources(
         health: health.clone(),
         requests,
         hosts: hosts.clone(),
+        access: Access::default(),
+        seconds: Seconds::default(),
+        rooms: Rooms::default(),
     }
 }

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::flow::{self, HashKey, PARTITIONS};
 use crate::http::{Health, Readiness};
 use crate::packet::InterfaceId;
-use crate::pipeline::{Dealer, ID_REST, Mode, Publisher, Shard, Shards};
+use crate::pipeline::{Dealer, FlowDesk, FlowFeed, ID_REST, Mode, Publisher, Shard, Shards};
 use crate::stats::Capture;
 use crate::time::Timestamp;
 use anyhow::Context;
@@ -42,6 +42,9 @@ pub(super) struct Supervisor {
     hash: HashKey,
     pub(super) publisher: Publisher,
     health: Health,
+    desk: FlowDesk,
+    /// Who is brought ended flows.
+    feeds: Vec<FlowFeed>,
     captures: Readiness,
     shards_started: usize,
     /// Ids that may not be used again yet.
@@ -86,6 +89,8 @@ pub(super) struct Parts {
     pub hash: HashKey,
     pub publisher: Publisher,
     pub health: Health,
+    pub desk: FlowDesk,
+    pub feeds: Vec<FlowFeed>,
 }
 
 impl Supervisor {
@@ -95,7 +100,7 @@ impl Supervisor {
     /// When the system refuses a thread.
     #[expect(clippy::disallowed_methods, reason = "rounds go by the monotonic clock")]
     pub(super) fn start(parts: Parts, opened: Vec<Opened>) -> anyhow::Result<Self> {
-        let Parts { config, opener, monitor, selection, hash, publisher, health } = parts;
+        let Parts { config, opener, monitor, selection, hash, publisher, health, desk, feeds } = parts;
         let captures = health.part("capture");
         let mut supervisor = Self {
             config,
@@ -106,6 +111,8 @@ impl Supervisor {
             hash,
             publisher,
             health,
+            desk,
+            feeds,
             captures,
             shards_started: 0,
             resting: VecDeque::new(),
@@ -301,6 +308,12 @@ impl Supervisor {
             Ok(adapters) => {
                 watched.attach(adapters, &self.config.local_networks);
                 tracing::info!(interface = watched.interface.name, "capturing");
+                if (watched.paused || watched.filter.is_some())
+                    && let Err(error) = self.apply(at)
+                {
+                    let error = format!("{error:#}");
+                    tracing::warn!(error, "the filter that an operator set is not in force");
+                }
             }
             Err(error) => {
                 let text = error.to_string();
@@ -341,6 +354,7 @@ impl Supervisor {
         self.shards_started += 1;
         let stats = &self.config.aggregation;
         let (shard, reports) = Shard::new(number, flows, stats, self.hash, 0..PARTITIONS, Mode::Live, None);
+        let shard = shard.answering(&self.desk).feeding(self.feeds.clone());
         let shards = Shards::start(vec![shard]).context("cannot start a shard")?;
         let networks = self.config.local_networks.clone();
         let mut dealer = Dealer::new(shards, self.hash, self.publisher.clone(), networks);
@@ -363,7 +377,7 @@ impl Supervisor {
         self.watched.iter().map(|watched| watched.rings.len()).sum()
     }
 
-    fn position(&self, name: &str) -> Option<usize> {
+    pub(super) fn position(&self, name: &str) -> Option<usize> {
         self.watched.iter().position(|watched| watched.interface.name == name)
     }
 
@@ -397,14 +411,14 @@ impl Supervisor {
         }
     }
 
-    fn publish(&self, at: usize) {
+    pub(super) fn publish(&self, at: usize) {
         let watched = &self.watched[at];
         self.publisher.capture(watched.id, self.capture(watched));
     }
 
     pub(super) fn capture(&self, watched: &Watched) -> Capture {
         Capture {
-            filter: self.config.capture.bpf.clone(),
+            filter: self.filter_of(watched),
             overlaps: self.overlaps(&watched.interface.name),
             ..watched.capture(self.opener.backend())
         }

@@ -28,6 +28,10 @@ pub(super) struct Watched {
     pub retry: Instant,
     /// The complaint that was logged last, so that it is logged once.
     pub complaint: Option<String>,
+    /// Whether somebody asked for no capture until further notice.
+    pub paused: bool,
+    /// A filter that somebody set in place of the configured one.
+    pub filter: Option<String>,
     attachments: u64,
     gaps: VecDeque<Gap>,
     gaps_total: u64,
@@ -47,6 +51,8 @@ impl Watched {
             since: now,
             retry: now,
             complaint: None,
+            paused: false,
+            filter: None,
             attachments: 0,
             gaps: VecDeque::new(),
             gaps_total: 0,
@@ -75,7 +81,9 @@ impl Watched {
 
     /// Down is a gap that ends when it is up.
     pub(super) fn note_state(&mut self) {
-        if self.interface.up {
+        if self.paused {
+            self.begin_gap("paused");
+        } else if self.interface.up {
             self.end_gap();
         } else {
             self.begin_gap("interface down");
@@ -137,6 +145,7 @@ impl Watched {
             up: self.attached && self.present,
             backend: configured,
             restarts: self.attachments.saturating_sub(1),
+            paused: self.paused,
             loopback: interface.loopback,
             software: interface.loopback || interface.kind.is_some(),
             // Nothing handled since the last report is nothing waiting.
@@ -144,7 +153,8 @@ impl Watched {
             link_up: Some(self.present && interface.link.up.unwrap_or(interface.up)),
             speed: interface.link.speed,
             mtu: interface.link.mtu,
-            kernel: interface.kernel,
+            // Of an interface that is gone the kernel counts nothing.
+            kernel: interface.kernel.filter(|_| self.present),
             rings: u32::try_from(self.rings.len()).unwrap_or(u32::MAX),
             gaps: self.gaps.iter().cloned().collect(),
             gaps_total: self.gaps_total,

@@ -1,9 +1,10 @@
 //! `netmon check`: reads the config as `netmon run` would, prints every mistake, and says what would run.
 //!
-//! Needs no privilege and opens nothing but the config. The exit code is 0, or 2 when something is wrong.
+//! Needs no privilege and opens nothing but the config and the files that it names. The exit code is 0, or 2 when something is wrong.
 
+use super::secrets;
 use crate::config::{self, Config, Finding, Loaded, Mistake, Mistakes, units::Size, units::Span};
-use crate::http::Bind;
+use crate::http::{Bind, Known};
 use crate::packet::Linktype;
 use crate::telemetry::Escaped;
 use serde_json::{Value as Json, json};
@@ -65,8 +66,11 @@ pub fn check(options: Options<'_>, machine: &Machine<'_>, out: &mut dyn Write, e
     }
     let checks = |config: &Config| {
         let mut findings = filter_that_does_not_compile(config, machine);
+        findings.extend(access(config, false));
         if options.strict {
+            findings.extend(access(config, true));
             findings.extend(missing_interfaces(config, machine));
+            findings.extend(secrets::missing(config));
         }
         findings
     };
@@ -75,7 +79,9 @@ pub fn check(options: Options<'_>, machine: &Machine<'_>, out: &mut dyn Write, e
             let warnings: Vec<Mistake> = if options.strict {
                 Vec::new()
             } else {
-                missing_interfaces(&loaded.config, machine).into_iter().map(|finding| loaded.place(finding)).collect()
+                let interfaces = missing_interfaces(&loaded.config, machine);
+                let secrets = access(&loaded.config, true).into_iter().chain(secrets::missing(&loaded.config));
+                interfaces.into_iter().chain(secrets).map(|finding| loaded.place(finding)).collect()
             };
             print_plan(options, &loaded, &warnings, machine, out, err).map(|()| 0)
         }
@@ -87,6 +93,16 @@ pub fn check(options: Options<'_>, machine: &Machine<'_>, out: &mut dyn Write, e
 fn filter_that_does_not_compile(config: &Config, machine: &Machine<'_>) -> Vec<Finding> {
     let refused = config.capture.bpf.as_deref().and_then(|filter| (machine.compile)(filter, Linktype::Ethernet).err());
     refused.map(|refusal| refusal.about("capture.bpf".into())).into_iter().collect()
+}
+
+/// What is wrong with secrets and certificates: with what cannot be read here, or with the rest.
+fn access(config: &Config, unreadable: bool) -> Option<Finding> {
+    let error = Known::load(&config.api).err().filter(|error| error.is_unreadable() == unreadable)?;
+    let mut message = error.to_string();
+    if let Some(source) = std::error::Error::source(&error) {
+        message = format!("{message}: {source}");
+    }
+    Some(Finding { key: error.key().into(), message, hint: error.hint() })
 }
 
 /// Each pattern is tried alone, so that all that are missing are named.
@@ -273,6 +289,21 @@ netmon: config `F:4`: unknown key `capture.x`, allowed `capture.backend`, `captu
         let (code, out, err) = run(yaml, Options { strict: true, ..Options::default() });
         let mistakes: String = lines.map(|line| format!("netmon: {line}\n")).concat();
         assert_eq!((code, out.as_str(), err), (2, "", mistakes));
+    }
+
+    #[test]
+    fn a_missing_secret_is_a_warning_and_with_strict_a_mistake() {
+        let yaml = "\
+receivers:
+  - {name: here, webhook: {url: 'http://192.0.2.7/hook'}}
+  - name: ops
+    slack: {url_file: /no/such/file}
+";
+        let line = "config `F:4`: cannot read secret file `/no/such/file`: No such file or directory (os error 2)\n";
+        let (code, _, err) = run(yaml, Options::default());
+        assert_eq!((code, err), (0, format!("netmon: warning: {line}")));
+        let (code, out, err) = run(yaml, Options { strict: true, ..Options::default() });
+        assert_eq!((code, out.as_str(), err), (2, "", format!("netmon: {line}")));
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! The JSON document of a replay. Key names and the order of every list are part of the contract.
 
-use super::names;
 use crate::flow::{EndReason, Failure, FlowRecord, Phase, Side};
-use crate::packet::{Ethertype, Layer, Network, Reason, Transport};
+use crate::packet::{Ethertype, Layer, Network, Reason, Transport, names};
 use crate::stats::{
     Buckets, CONVERSATIONS, Counters, InterfaceSnapshot, Peak, Snapshot, TCP_FLAGS, Talker, TalkerKey, TalkerTable,
     Volume, conversation,

@@ -3,23 +3,32 @@
 //! stdout is the result, stderr is everything else. Exit codes: 0 done, 1 failed while running, 2 the user's input
 //! is wrong.
 
+mod alerts;
 pub mod check;
+mod client;
 #[cfg(windows)]
 mod console;
 mod document;
+mod health;
 mod interfaces;
-mod names;
+mod look_back;
 mod progress;
 mod replay;
 mod run;
+mod secrets;
 pub mod signals;
 mod summary;
 mod table;
+mod top;
 
+use crate::app::NotAStore;
 use crate::capture::{self, CaptureError, Filter};
 use crate::config::{self, Config, Loaded, Mistakes, Override};
-use crate::http::BindError;
+use crate::history;
+use crate::http::{AccessError, BindError};
 use crate::metrics::Exposition;
+use crate::notify::receiver::OpenError;
+use crate::notify::store::StoreError;
 use crate::privilege::PrivilegeError;
 use crate::telemetry::{self, Levels, Telemetry};
 use anyhow::Context;
@@ -46,6 +55,10 @@ const EXAMPLES: &str = "Examples:
   netmon replay - < office.pcapng.zst        the same from standard input
   netmon check -c netmon.yaml                every mistake of a configuration at once
   netmon interfaces                          what can be captured here
+  netmon alerts test rules_test.yaml         try alert rules on captures
+  netmon top                                 a live view of the daemon on this machine
+  netmon health                              whether it is ready
+  netmon history bandwidth --from -1d        yesterday until now, from the daemon on this machine
 
 Exit codes: 0 done, 1 failed while running, 2 wrong input (arguments, configuration, filter).";
 
@@ -88,8 +101,16 @@ enum Command {
     Replay(replay::Arguments),
     /// Read the configuration, compile its filter, print every mistake
     Check(CheckArguments),
+    /// Alert rules: what they can watch, and trying them on captures
+    Alerts(alerts::Arguments),
     /// What can be captured here, and what is missing to capture it
     Interfaces(interfaces::Arguments),
+    /// What was seen before: bandwidth, protocols, flows, hosts, totals, alerts, exports
+    History(Box<look_back::Arguments>),
+    /// Whether a daemon is ready: one line, and code 0 or 1
+    Health(health::Arguments),
+    /// A live view in the terminal, of a daemon or of capture files
+    Top(top::Arguments),
     /// Print shell completions
     Completions {
         /// Shell to print for
@@ -141,7 +162,9 @@ impl Failure {
     /// An error of the daemon: the user's mistake where something in its chain says so.
     fn of(error: anyhow::Error) -> Self {
         let is_usage = error.downcast_ref::<CaptureError>().is_some_and(CaptureError::is_usage)
-            || error.downcast_ref::<PrivilegeError>().is_some_and(PrivilegeError::is_usage);
+            || error.is::<NotAStore>()
+            || error.downcast_ref::<PrivilegeError>().is_some_and(PrivilegeError::is_usage)
+            || error.downcast_ref::<AccessError>().is_some();
         if is_usage { Self::Usage(error) } else { Self::Run(error) }
     }
 }
@@ -153,7 +176,11 @@ pub fn main() -> ExitCode {
         Command::Run(run) => run::main(&arguments.common, &run),
         Command::Replay(replay) => replay::main(&arguments.common, &replay),
         Command::Check(arguments_of_check) => run_check(&arguments.common, &arguments_of_check),
+        Command::Alerts(alerts) => alerts::main(&arguments.common, &alerts),
         Command::Interfaces(interfaces) => interfaces::main(&interfaces),
+        Command::History(arguments_of_history) => look_back::main(&arguments_of_history),
+        Command::Health(health) => health::main(&health),
+        Command::Top(top) => top::main(&arguments.common, &top),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "netmon", &mut script);
@@ -183,7 +210,11 @@ fn complain(error: &anyhow::Error) {
         .downcast_ref::<CaptureError>()
         .and_then(CaptureError::hint)
         .or_else(|| error.downcast_ref::<BindError>().and_then(BindError::hint))
-        .or_else(|| error.downcast_ref::<PrivilegeError>().and_then(PrivilegeError::hint));
+        .or_else(|| error.downcast_ref::<AccessError>().and_then(AccessError::hint))
+        .or_else(|| error.downcast_ref::<PrivilegeError>().and_then(PrivilegeError::hint))
+        .or_else(|| error.downcast_ref::<history::Error>().and_then(history::Error::hint).map(str::to_owned))
+        .or_else(|| error.downcast_ref::<StoreError>().and_then(StoreError::hint))
+        .or_else(|| error.downcast_ref::<OpenError>().and_then(OpenError::hint));
     let hint = hint.map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
     say(&format!("{error:#}{hint}"));
 }
@@ -217,7 +248,7 @@ fn run_check(common: &Common, arguments: &CheckArguments) -> Result<(), Failure>
         compile: &|expression, linktype| {
             Filter::compile(expression, linktype).map(drop).map_err(|error| refusal(&error.into()))
         },
-        series_limit: &|config| Exposition::new(&config.aggregation).series_limit(),
+        series_limit: &|config| Exposition::with_alerts(&config.aggregation, &config.alerts).series_limit(),
     };
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let code = check::check(options, &machine, &mut out, &mut err).map_err(Failure::run)?;

@@ -1,18 +1,23 @@
 //! `netmon replay`: the same machine over capture files, in packet time.
 
+use super::alerts::show;
 use super::document::{self, CaptureFacts};
 use super::progress::Progress;
 use super::signals::Signals;
 use super::{Common, Failure, load, logging, print, say, summary};
-use crate::app::Server;
+use crate::alert::{Evaluator, Transition};
+use crate::app::{Board, Recording, Server, Timeline};
 use crate::capture::{Adapter, CaptureError, Input, Options, Poll, Savefiles};
 use crate::config::{Config, Override};
 use crate::flow::{FlowRecord, HashKey, PARTITIONS};
 use crate::metrics::{Exposition, Form as Exposed, Scope, SelfState};
-use crate::pipeline::{Collector, Dealer, Keep, Mode, Pace, Selection, Shard, Shards, partitions};
+use crate::pipeline::{
+    Collector, Dealer, FlowFeed, InterfaceNames, Keep, Mode, Pace, Selection, Shard, Shards, Watcher, partitions,
+};
 use crate::stats::{Snapshot, StatsAggregator};
 use anyhow::Context;
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,6 +52,9 @@ pub(super) struct Arguments {
     /// A network on this side of the capture point, to tell receive from transmit
     #[arg(long, value_name = "CIDR")]
     local_network: Vec<ipnet::IpNet>,
+    /// Write series, ended flows and alert events into this history store, made if there is none, for `netmon history --store`
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
     /// Threads that track flows; the result is the same for any number
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=PARTITIONS as i64))]
     shards: u8,
@@ -76,8 +84,9 @@ impl FromStr for Flows {
     }
 }
 
+/// A pace as on the command line.
 #[derive(Clone, Copy, Debug)]
-struct PaceArgument(Pace);
+pub(super) struct PaceArgument(pub(super) Pace);
 
 impl FromStr for PaceArgument {
     type Err = String;
@@ -95,31 +104,67 @@ impl FromStr for PaceArgument {
     }
 }
 
+/// What is replayed, and how.
+pub(super) struct Run<'a> {
+    /// As on the command line.
+    pub(super) files: &'a [OsString],
+    pub(super) config: &'a Config,
+    /// Name of the interface in the result.
+    pub(super) interface: Option<String>,
+    pub(super) bpf: Option<String>,
+    pub(super) pace: Pace,
+    pub(super) shards: u8,
+    pub(super) keep: Keep,
+    /// No progress bar.
+    pub(super) quiet: bool,
+    pub(super) interrupted: &'a Arc<AtomicBool>,
+    pub(super) server: Option<&'a Server>,
+    /// Where a history of it is written.
+    pub(super) store: Option<&'a Path>,
+}
+
 /// What a replay found.
-struct Found {
-    facts: CaptureFacts,
+pub(super) struct Found {
+    pub(super) facts: CaptureFacts,
     names: Vec<String>,
-    snapshot: Arc<Snapshot>,
+    pub(super) snapshot: Arc<Snapshot>,
     flows: Vec<FlowRecord>,
+    /// What the alerts of the config did, in order.
+    pub(super) transitions: Vec<Transition>,
+    /// Where its rules stand at the end.
+    rules: Board,
     /// What is missing and why, for people, with hints.
-    complaints: Vec<String>,
+    pub(super) complaints: Vec<String>,
     /// Something could not be read. An interrupt is no failure.
-    failed: bool,
+    pub(super) failed: bool,
 }
 
 pub(super) fn main(common: &Common, arguments: &Arguments) -> Result<(), Failure> {
     let bind = Override { flag: "--bind".into(), key: "api.bind".into(), values: arguments.bind.clone() };
     let overrides = if arguments.bind.is_empty() { &[][..] } else { &[bind] };
-    let mut config = load(common, overrides)?.config;
+    let loaded = load(common, overrides)?;
+    let mut config = loaded.config.clone();
     let _log = logging(common, &config)?;
     config.local_networks.extend(&arguments.local_network);
     let interrupted = Signals::of_command()?.stop;
-    let server = arguments.serve.then(|| Server::start(&config.api, &config.aggregation)).transpose();
+    let server = arguments.serve.then(|| Server::start(&loaded)).transpose();
     let server = server.map_err(Failure::of)?;
     if let Some(server) = &server {
         say(&format!("serving at {}", server.urls().join(", ")));
     }
-    let found = replay(common, arguments, &config, &interrupted, server.as_ref())?;
+    let found = replay(&Run {
+        files: &arguments.files,
+        config: &config,
+        interface: arguments.interface.clone(),
+        bpf: arguments.bpf.clone().or_else(|| config.capture.bpf.clone()),
+        pace: arguments.pace.0,
+        shards: arguments.shards,
+        keep: arguments.flows.0,
+        quiet: common.quiet,
+        interrupted: &interrupted,
+        server: server.as_ref(),
+        store: arguments.store.as_deref(),
+    })?;
     report(arguments.format, &config, &found)?;
     found.complaints.iter().for_each(say);
     if let Some(server) = server {
@@ -131,33 +176,49 @@ pub(super) fn main(common: &Common, arguments: &Arguments) -> Result<(), Failure
     if found.failed { Err(Failure::Said(1)) } else { Ok(()) }
 }
 
-fn replay(
-    common: &Common,
-    arguments: &Arguments,
-    config: &Config,
-    interrupted: &Arc<AtomicBool>,
-    server: Option<&Server>,
-) -> Result<Found, Failure> {
-    let inputs: Vec<Input> = arguments.files.iter().map(|file| Input::from_argument(file)).collect();
-    let bpf = arguments.bpf.clone().or_else(|| config.capture.bpf.clone());
-    let options = Options { interface: arguments.interface.clone(), bpf, ..Options::default() };
+/// Runs the machine over the files.
+///
+/// # Errors
+/// Files that are no captures, a filter that does not compile.
+pub(super) fn replay(run: &Run<'_>) -> Result<Found, Failure> {
+    let Run { config, interrupted, keep, .. } = *run;
+    let inputs: Vec<Input> = run.files.iter().map(|file| Input::from_argument(file)).collect();
+    let options = Options { interface: run.interface.clone(), bpf: run.bpf.clone(), ..Options::default() };
     let mut savefiles = Savefiles::open(&inputs, &options).map_err(Failure::of_capture)?;
 
-    let keep = arguments.flows.0;
-    let (shards, receivers) = shards(config, arguments.shards, keep);
+    let (mut shards, receivers) = shards(config, run.shards, keep);
+    if let Some(server) = run.server {
+        shards = shards.into_iter().map(|shard| shard.answering(&server.desk())).collect();
+    }
     let aggregator = StatsAggregator::new(config.aggregation.clone());
-    let (collector, publisher) = Collector::new(aggregator, receivers, server.map(Server::snapshot), Some("replay"));
+    let published = run.server.map(Server::snapshot);
+    let (mut collector, publisher) = Collector::new(aggregator, receivers, published, Some("replay"));
+    let rules = run.server.map(Server::board).unwrap_or_default();
+    let timeline = Timeline::default();
+    let (recording, mut watchers, feeds) = record(run.store, config, publisher.names())?;
+    if !config.alerts.rules.is_empty() {
+        let evaluator = Evaluator::new(&config.alerts, None);
+        watchers.push(timeline.of(evaluator, Arc::clone(&rules), recording.as_ref().map(Recording::alerts)));
+    }
+    if let Some(server) = run.server {
+        collector = collector.naming_for(&server.desk());
+        watchers.push(server.past());
+    }
+    let collector = collector.watched_by(watchers);
+    let shards = shards.into_iter().map(|shard| shard.feeding(feeds.clone())).collect();
+    drop(feeds);
     let collector = spawn("aggregator", move || collector.replay())?;
     let shards = Shards::start(shards).context("cannot start a shard thread").map_err(Failure::Run)?;
     let mut dealer = Dealer::new(shards, HashKey::FIXED, publisher, config.local_networks.clone())
-        .paced(arguments.pace.0, Arc::clone(interrupted));
+        .paced(run.pace, Arc::clone(interrupted));
 
-    let progress = Progress::new(savefiles.progress().total, common.quiet);
+    let progress = Progress::new(savefiles.progress().total, run.quiet);
     let ended = read(&mut savefiles, &mut dealer, &progress, interrupted);
     progress.finish();
     let packets = dealer.packets();
     let flows = Selection::into_report(dealer.finish(), keep);
     let snapshot = collector.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    recording.map(Recording::finish).transpose().map_err(Failure::of)?;
 
     let mut incomplete: Vec<String> = savefiles.incomplete().map(ToString::to_string).collect();
     let mut complaints: Vec<String> =
@@ -184,7 +245,16 @@ fn replay(
         incomplete: (!incomplete.is_empty()).then(|| incomplete.join("; ")),
     };
     let names = savefiles.interfaces().iter().map(|interface| interface.name.clone()).collect();
-    Ok(Found { facts, names, snapshot, flows, complaints, failed })
+    Ok(Found { facts, names, snapshot, flows, transitions: timeline.take(), rules, complaints, failed })
+}
+
+/// What a replay is written down with, who watches for it and what the shards feed; nothing of it without `--store`.
+type Recorded = (Option<Recording>, Vec<Box<dyn Watcher>>, Vec<FlowFeed>);
+
+fn record(store: Option<&Path>, config: &Config, names: InterfaceNames) -> Result<Recorded, Failure> {
+    let Some(file) = store else { return Ok((None, Vec::new(), Vec::new())) };
+    let (recording, watcher, feed) = Recording::start(&config.history, file.to_owned(), names).map_err(Failure::of)?;
+    Ok((Some(recording), vec![watcher], vec![feed]))
 }
 
 /// Reads until the end, an error, or an interrupt.
@@ -216,16 +286,21 @@ fn shards(config: &Config, count: u8, keep: Keep) -> (Vec<Shard>, Vec<crate::pip
 
 fn report(form: Form, config: &Config, found: &Found) -> Result<(), Failure> {
     match form {
-        Form::Table => print(summary::summary(&found.facts, &found.names, &found.snapshot, &found.flows).as_bytes()),
+        Form::Table => {
+            let mut text = summary::summary(&found.facts, &found.names, &found.snapshot, &found.flows);
+            show::timeline("Alerts", &found.transitions, &mut text);
+            print(text.as_bytes())
+        }
         Form::Json => {
-            let document = document::document(&found.facts, &found.names, &found.snapshot, &found.flows);
+            let mut document = document::document(&found.facts, &found.names, &found.snapshot, &found.flows);
+            document["alerts"] = show::document(&found.transitions).into();
             let mut text = serde_json::to_vec_pretty(&document).map_err(Failure::run)?;
             text.push(b'\n');
             print(&text)
         }
         Form::Openmetrics => {
-            let exposition = Exposition::new(&config.aggregation);
-            let own = SelfState::default();
+            let exposition = Exposition::with_alerts(&config.aggregation, &config.alerts);
+            let own = SelfState { alerts: Some(found.rules.load_full()), ..SelfState::default() };
             print(exposition.render(&found.snapshot, &own, Exposed::OpenMetrics, Scope::Packets).as_bytes())
         }
     }

@@ -16,6 +16,9 @@ pub(super) struct Arguments {
     /// Only frames that match this filter (tcpdump syntax, pcap-filter(7))
     #[arg(long, value_name = "EXPRESSION")]
     bpf: Option<String>,
+    /// Keep no history: neither series nor flows nor alert events
+    #[arg(long)]
+    no_history: bool,
     /// Where to serve /metrics and the page: ADDRESS:PORT or unix:PATH (repeatable)
     #[arg(long, value_name = "ADDRESS")]
     bind: Vec<String>,
@@ -28,11 +31,13 @@ impl Arguments {
             key: key.to_owned(),
             values: values.to_vec(),
         };
+        let off = if self.no_history { &["false".to_owned()][..] } else { &[] };
         let all = [
             one("--interface", "interfaces", &self.interface),
             one("--backend", "capture.backend", self.backend.as_slice()),
             one("--bpf", "capture.bpf", self.bpf.as_slice()),
             one("--bind", "api.bind", &self.bind),
+            one("--no-history", "history.enabled", off),
         ];
         all.into_iter().filter(|given| !given.values.is_empty()).collect()
     }

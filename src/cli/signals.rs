@@ -29,6 +29,14 @@ impl Signals {
         Ok(signals)
     }
 
+    /// For what is shown on a terminal: a terminal that goes away (SIGHUP) is a stop too.
+    pub(super) fn of_terminal() -> Result<Self, Failure> {
+        let signals = Self::of_command()?;
+        #[cfg(unix)]
+        handled(flag::register(SIGHUP, Arc::clone(&signals.stop)).map(drop))?;
+        Ok(signals)
+    }
+
     /// For the daemon: SIGHUP asks for a reload.
     pub(super) fn of_daemon() -> Result<Self, Failure> {
         let signals = Self::of_command()?;

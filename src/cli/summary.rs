@@ -1,10 +1,9 @@
 //! What a replay found, as tables for people.
 
 use super::document::{CaptureFacts, conversation_total, rejects, total};
-use super::names;
 use super::table::{Table, bar, bit_rate, bytes, count, percent};
 use crate::flow::{EndReason, Failure, FlowRecord, Side};
-use crate::packet::{Network, Transport};
+use crate::packet::{Network, Transport, names};
 use crate::stats::{Buckets, CONVERSATIONS, InterfaceSnapshot, Snapshot, Volume};
 use std::fmt::Write as _;
 use std::net::IpAddr;

@@ -25,8 +25,13 @@ impl Table {
 
     /// Adds a row, one cell for each column.
     pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
+        self.cells(cells.into());
+    }
+
+    /// Adds a row where the number of columns is not known beforehand.
+    pub(super) fn cells(&mut self, cells: Vec<String>) {
         debug_assert_eq!(cells.len(), self.columns.len());
-        self.rows.push(cells.into());
+        self.rows.push(cells);
     }
 
     /// Appends the table to `out`; nothing when it has no rows.
