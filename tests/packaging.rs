@@ -101,6 +101,7 @@ fn netmon_captures_with_what_the_unit_leaves_it_and_calls_nothing_else() {
     netmon
         .arg(installed.program())
         .args(["run", "--interface", "m0", "--bind", BIND])
+        .env("STATE_DIRECTORY", installed.root.path().join("state"))
         .current_dir(installed.root.path());
     let mut running = Running::start(netmon.stderr(Stdio::null()));
     wait_until("netmon to be ready", START, || wire.monitor.get(&format!("http://{BIND}/readyz"), &[]));

@@ -1,6 +1,6 @@
 //! A daemon with a service manager of its own, and what it is disturbed by.
 
-use crate::rig::{BIND, Namespace, START, Wire};
+use crate::rig::{BIND, Namespace, START, Wire, directory_for_all};
 use crate::support::program::netmon;
 use crate::support::running::{Running, wait_until};
 use nix::fcntl::{FcntlArg, fcntl};
@@ -17,6 +17,8 @@ pub struct Daemon<'a> {
     pub wire: &'a Wire,
     pub running: Running,
     directory: TempDir,
+    /// Where it remembers; goes with it.
+    _state: TempDir,
     manager: UnixDatagram,
 }
 
@@ -38,6 +40,7 @@ impl<'a> Daemon<'a> {
     }
 
     fn logging_to(log: Stdio, directory: TempDir, wire: &'a Wire, yaml: &str, watchdog: Option<Duration>) -> Self {
+        let state = directory_for_all();
         let [socket, config] = ["notify", "netmon.yaml"].map(|name| directory.path().join(name));
         let manager = UnixDatagram::bind(&socket).expect("a socket");
         std::fs::write(&config, yaml).expect("a config");
@@ -47,12 +50,12 @@ impl<'a> Daemon<'a> {
         for (name, _) in program.get_envs() {
             command.env_remove(name);
         }
-        command.env("NOTIFY_SOCKET", &socket);
+        command.env("NOTIFY_SOCKET", &socket).env("STATE_DIRECTORY", state.path().join("netmon"));
         if let Some(watchdog) = watchdog {
             command.env("WATCHDOG_USEC", watchdog.as_micros().to_string());
         }
         let running = Running::start(command.stdout(Stdio::null()).stderr(log));
-        Self { wire, running, directory, manager }
+        Self { wire, running, directory, _state: state, manager }
     }
 
     /// Started and ready.

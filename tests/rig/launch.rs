@@ -4,6 +4,7 @@ use super::memory::MemoryGroup;
 use super::{BIND, START, Wire};
 use crate::support::program::netmon;
 use crate::support::running::{Running, wait_until};
+use std::fs::File;
 use std::process::Command;
 
 /// `netmon run` with options of the test.
@@ -12,17 +13,26 @@ pub struct Launch<'a> {
     arguments: Vec<String>,
     settings: Vec<(String, String)>,
     memory: Option<&'a MemoryGroup>,
+    log: Option<File>,
 }
 
 impl<'a> Launch<'a> {
     pub(super) fn new(wire: &'a Wire, interface: &str) -> Self {
         let arguments = ["run", "--interface", interface, "--bind", BIND].map(str::to_owned).into();
-        Self { wire, arguments, settings: Vec::new(), memory: None }
+        // Where the history would lie is the test's to say.
+        let settings = vec![(variable("history.enabled"), "false".to_owned())];
+        Self { wire, arguments, settings, memory: None, log: None }
     }
 
     /// With an option of the command line and its value.
     pub fn option(mut self, name: &str, value: &str) -> Self {
         self.arguments.extend([name.to_owned(), value.to_owned()]);
+        self
+    }
+
+    /// With an option that takes no value.
+    pub fn flag(mut self, name: &str) -> Self {
+        self.arguments.push(name.to_owned());
         self
     }
 
@@ -43,9 +53,24 @@ impl<'a> Launch<'a> {
         self
     }
 
+    /// Logging to this file.
+    pub fn log(mut self, file: File) -> Self {
+        self.log = Some(file);
+        self
+    }
+
+    /// Starts it; it need not be ready.
+    pub fn begin(&mut self) -> Running {
+        let mut command = self.command();
+        if let Some(log) = self.log.take() {
+            command.stderr(log);
+        }
+        Running::start(&mut command)
+    }
+
     /// Starts it and waits until it is ready.
-    pub fn start(self) -> Running {
-        let mut running = Running::start(&mut self.command());
+    pub fn start(mut self) -> Running {
+        let mut running = self.begin();
         let url = format!("http://{BIND}/readyz");
         wait_until("netmon to be ready", START, || {
             assert_eq!(running.ended(), None, "netmon ended before it was ready");

@@ -16,10 +16,13 @@ pub mod sender;
 use crate::support::program::run_with_input;
 use crate::support::running::{Running, wait_until};
 use launch::Launch;
+use nix::sched::{CloneFlags, setns};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// Address of the generator's end.
 pub const GENERATOR: &str = "192.0.2.1";
@@ -57,6 +60,12 @@ pub fn tool(name: &str) -> Option<PathBuf> {
     directories.map(|directory| directory.join(name)).find(|file| file.is_file())
 }
 
+/// A directory that others can go into, where a program that has given root up can have one of its own.
+pub fn directory_for_all() -> TempDir {
+    let all = std::fs::Permissions::from_mode(0o755);
+    tempfile::Builder::new().permissions(all).tempdir().expect("a directory")
+}
+
 /// A network namespace, deleted when it goes out of scope.
 pub struct Namespace(String);
 
@@ -71,6 +80,11 @@ impl Namespace {
         namespace
     }
 
+    /// The name that `ip netns` knows it by.
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+
     /// `program` inside.
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new("ip");
@@ -81,6 +95,16 @@ impl Namespace {
     /// Runs `program` inside; it has to end well. Gives its stdout.
     pub fn must(&self, program: &str, arguments: &[&str]) -> String {
         must(self.command(program).args(arguments))
+    }
+
+    /// What `make` gives on a thread inside; sockets that it opens and threads that it starts stay there.
+    pub fn inside<T: Send>(&self, make: impl FnOnce() -> T + Send) -> T {
+        let enter_and_make = || {
+            let namespace = std::fs::File::open(format!("/run/netns/{}", self.0)).expect("the namespace is there");
+            setns(namespace, CloneFlags::CLONE_NEWNET).expect("root may enter it");
+            make()
+        };
+        std::thread::scope(|scope| scope.spawn(enter_and_make).join().expect("it does not panic"))
     }
 
     /// The body that `url` answers with, or nothing unless the answer is 200.

@@ -51,23 +51,25 @@ impl Sent {
     }
 }
 
-/// The built example. `cargo test` builds examples, `cargo test --test NAME` does not: then cargo is asked to, once.
-///
-/// It is built like the program beside it. A sender without optimisation still sends several times what the tests ask for.
 fn sendframes() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let directory = Path::new(env!("CARGO_BIN_EXE_netmon")).parent().expect("it is in a directory");
-        if let Some(cargo) = std::env::var_os("CARGO") {
-            let mut command = Command::new(cargo);
-            command.args(["build", "--quiet", "--locked", "--example", "sendframes"]);
-            if directory.ends_with("release") {
-                command.arg("--release");
-            }
-            command.current_dir(env!("CARGO_MANIFEST_DIR"));
-            let built = command.env("CARGO_TARGET_DIR", directory.parent().expect("it is below target/")).status();
-            assert!(built.is_ok_and(|status| status.success()), "sendframes can be built");
+    BUILT.get_or_init(|| example("sendframes"))
+}
+
+/// A built example. `cargo test` builds examples, `cargo test --test NAME` does not: then cargo is asked to.
+///
+/// It is built like the program beside it. A sender without optimisation still sends several times what the tests ask for.
+pub fn example(name: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_BIN_EXE_netmon")).parent().expect("it is in a directory");
+    if let Some(cargo) = std::env::var_os("CARGO") {
+        let mut command = Command::new(cargo);
+        command.args(["build", "--quiet", "--locked", "--example", name]);
+        if directory.ends_with("release") {
+            command.arg("--release");
         }
-        directory.join("examples/sendframes")
-    })
+        command.current_dir(env!("CARGO_MANIFEST_DIR"));
+        let built = command.env("CARGO_TARGET_DIR", directory.parent().expect("it is below target/")).status();
+        assert!(built.is_ok_and(|status| status.success()), "{name} can be built");
+    }
+    directory.join("examples").join(name)
 }
