@@ -18,7 +18,7 @@ test: ## all tests; those that need root run through sudo
 	@scripts/setup.sh build test
 	@scripts/test.sh $(ARGS)
 
-soak: ## the long forms of the tests of capture truth, as root: stalls, flaps, floods; prints figures
+soak: ## the long forms of the tests, as root: capture truth, kills of alerts and of the history; prints figures
 	@scripts/setup.sh build test
 	@scripts/soak.sh $(ARGS)
 
@@ -41,7 +41,7 @@ portability: ## build for Windows and run it under wine, type-check for macOS; g
 	@scripts/portability.sh $(ARGS)
 
 setup: ## get what building, testing and measuring need
-	@scripts/setup.sh build test bench
+	@scripts/setup.sh build test browser bench
 
 # Given on the command line or not; scripts/install.sh has the defaults.
 export PREFIX DESTDIR sysconfdir BINARY

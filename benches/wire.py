@@ -155,7 +155,7 @@ class Netmon(Program):
 
     def __init__(self, backend):
         super().__init__("netmon " + backend, lambda _: [peers.NETMON, "run", "--interface", "m0", "--backend", backend,
-                                                         "--bind", "127.0.0.1:%d" % PORT], None)
+                                                         "--bind", "127.0.0.1:%d" % PORT, "--no-history"], None)
 
     def start(self, wire, directory):
         super().start(wire, directory)

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Gets what building, testing or measuring netmon needs, and only what is missing.
 #
-# usage: scripts/setup.sh [build|test|bench|portability]...      default: build
+# usage: scripts/setup.sh [build|test|browser|bench|portability]...      default: build
 #
 # build        libpcap's header and a C compiler (for the zstd library)
 # test         programs that the tests run beside netmon
+# browser      Chromium and what drives it, for the tests of the page
 # bench        programs that netmon is measured against
 # portability  compilers for other systems, and wine; about 1.6 GB
 #
@@ -39,7 +40,7 @@ need_program() { # PROGRAM PACKAGE REASON: unless it is in the path
 
 need_unpacked() { # PROGRAM PACKAGE REASON: unless it is in the path or was unpacked before
     if ! command -v "$1" >/dev/null && ! compgen -G "$target/tools/usr/*bin/$1" >/dev/null; then
-        unpacked+=("$2")
+        [[ " ${unpacked[*]} " == *" $2 "* ]] || unpacked+=("$2")
         say "$1 is missing: $3"
     fi
 }
@@ -92,10 +93,11 @@ unpack_packages() {
 }
 
 make_python_environment() {
-    "$target/venv/bin/python" -c 'import prometheus_client' 2>/dev/null && return
-    say "the OpenMetrics parser of the Python client is missing: putting it into $target/venv"
+    "$target/venv/bin/python" -c 'import duckdb, prometheus_client, schemathesis' 2>/dev/null && return
+    say "the OpenMetrics parser of the Python client, schemathesis or DuckDB is missing: putting them into $target/venv"
     python3 -m venv "$target/venv"
-    "$target/venv/bin/python" -m pip install --quiet --disable-pip-version-check 'prometheus-client==0.22.*'
+    "$target/venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+        'prometheus-client==0.22.*' 'schemathesis==4.*' 'duckdb==1.*'
 }
 
 group_build() {
@@ -109,11 +111,28 @@ group_test() {
     need_program ping iputils-ping "tests send echoes"
     need_program curl curl "tests fetch pages"
     need_program python3 python3 "tests serve and send with it"
-    need python3-venv "the OpenMetrics parser lives in an environment of its own"
+    need python3-venv "the OpenMetrics parser, schemathesis and DuckDB live in an environment of their own"
     need_program setcap libcap2-bin "tests start netmon with a file capability"
     need_program strace strace "tests see which system calls netmon makes"
     need_program systemd-analyze systemd "tests rate the unit; nothing is started"
+    need_program tmux tmux "tests look at \`netmon top\` in it"
+    need_program openssl openssl "tests make certificates with it"
     need_unpacked prometheus prometheus "tests let it scrape netmon"
+    need_unpacked prometheus-alertmanager prometheus-alertmanager "tests send it alerts"
+    need_unpacked promtool prometheus "tests run the alert rules with it"
+}
+
+group_browser() {
+    need_program chromium chromium "tests look at the page in it"
+    need_program node nodejs "it drives the browser"
+    command -v npm >/dev/null || need npm "it gets the driver of the browser"
+    need fonts-dejavu-core "the page is looked at with letters"
+}
+
+get_browser_driver() {
+    [ ! -d "$target/browser/node_modules/axe-core" ] || return 0
+    say "the driver of the browser is missing: putting it into $target/browser"
+    npm install --silent --no-audit --no-fund --prefix "$target/browser" playwright-core@1 axe-core@4
 }
 
 group_bench() {
@@ -159,16 +178,22 @@ if ! command -v apt-get >/dev/null; then
     exit 0
 fi
 tests=
+browser=
 for group in "$@"; do
     case $group in
     build | bench | portability) "group_$group" ;;
+    browser)
+        group_browser
+        browser=yes
+        ;;
     test)
         group_test
         tests=yes
         ;;
-    *) die "no group '$group': build, test, bench or portability" ;;
+    *) die "no group '$group': build, test, browser, bench or portability" ;;
     esac
 done
 install_packages
 unpack_packages
 [ -z "$tests" ] || make_python_environment
+[ -z "$browser" ] || get_browser_driver
