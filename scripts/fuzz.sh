@@ -26,5 +26,5 @@ targets=$(cargo +nightly fuzz list --fuzz-dir tests/fuzz)
 for name in $targets; do
     echo "fuzz: $name for $seconds s" >&2
     mkdir -p "tests/fuzz/corpus/$name"
-    cargo +nightly fuzz run --fuzz-dir tests/fuzz "$name" -- -max_total_time="$seconds" -max_len=65536 -timeout=5 -rss_limit_mb=1024 -print_final_stats=1
+    cargo +nightly fuzz run --fuzz-dir tests/fuzz --codegen-units 16 "$name" -- -max_total_time="$seconds" -max_len=65536 -timeout=5 -rss_limit_mb=1024 -print_final_stats=1
 done
