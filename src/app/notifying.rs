@@ -227,3 +227,17 @@ fn shown(status: &notify::status::Status) -> NotificationState {
         overrun: status.overrun,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::metrics::{DROP_REASONS, FAILURE_REASONS, NOTIFICATION_BOUNDS};
+    use crate::notify::Reason;
+    use crate::notify::status::{LATENCY_BOUNDS, Loss};
+
+    #[test]
+    fn the_page_has_the_bounds_and_reasons_that_notifications_count_by() {
+        assert_eq!(NOTIFICATION_BOUNDS, LATENCY_BOUNDS);
+        assert_eq!(FAILURE_REASONS, Reason::ALL.map(Reason::name));
+        assert_eq!(DROP_REASONS, Loss::ALL.map(Loss::name));
+    }
+}
