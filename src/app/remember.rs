@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::history::{self, AlertEvent, Feed, Flow, Health, Reader, Second, Status, Store, Watch, Writer};
 use crate::http::Readiness;
 use crate::lookback::{self, Refusal, Topic};
-use crate::metrics::{HistoryState, TIERS, WRITE_BOUNDS};
+use crate::metrics::{HistoryState, TIERS};
 use crate::pipeline::{FlowFeed, FlowReceiver, FlowsMissed, InterfaceNames, Mode, Watcher};
 use crate::privilege::{Identity, Needs};
 use crate::stats::Buckets;
@@ -126,7 +126,7 @@ fn unopened(limit_bytes: u64, dropped_records: u64) -> HistoryState {
         size_bytes: 0,
         limit_bytes,
         oldest: [None; TIERS.len()],
-        write_duration: Buckets::new(WRITE_BOUNDS),
+        write_duration: Buckets::new(Buckets::COMMIT),
         write_failures: 0,
         pruned_records: Default::default(),
         dropped_records,
@@ -354,9 +354,8 @@ mod tests {
     use crate::metrics::PRUNE_REASONS;
 
     #[test]
-    fn the_metrics_name_tiers_reasons_and_bounds_as_the_history_does() {
+    fn the_metrics_name_tiers_and_reasons_as_the_history_does() {
         assert_eq!(TIERS, Tier::ALL.map(Tier::name));
         assert_eq!(PRUNE_REASONS, PruneReason::ALL.map(PruneReason::name));
-        assert_eq!(WRITE_BOUNDS, Status::WRITE_DURATION);
     }
 }

@@ -71,28 +71,13 @@ pub struct Status {
 }
 
 impl Status {
-    /// Bounds of `write_duration`: 500 µs to 5 s.
-    pub const WRITE_DURATION: &'static [u64] = &[
-        500_000,
-        1_000_000,
-        2_500_000,
-        5_000_000,
-        10_000_000,
-        25_000_000,
-        50_000_000,
-        100_000_000,
-        250_000_000,
-        1_000_000_000,
-        5_000_000_000,
-    ];
-
     pub(super) fn new(limit_bytes: u64) -> Self {
         Self {
             health: Health::Good,
             size_bytes: 0,
             limit_bytes,
             oldest: [None; Tier::ALL.len()],
-            write_duration: Buckets::new(Self::WRITE_DURATION),
+            write_duration: Buckets::new(Buckets::COMMIT),
             write_failures: 0,
             pruned_records: Default::default(),
             pruned_flows: Default::default(),

@@ -43,7 +43,7 @@ pub use health::{Health, Heartbeat, Readiness, Watch};
 pub use hosts::Hosts;
 pub use listen::{BindError, Listener, bind};
 pub use negotiate::TextForm;
-pub use requests::{DURATION_BOUNDS, HANDLERS, Requests, TIMED};
+pub use requests::{HANDLERS, Requests, TIMED};
 pub use rooms::{Command, HistoryKind, HistoryQuery, Hook, Refusal, Rooms, ShownAlert, Silence, SilenceCommand};
 pub use serve::serve;
 pub use status::{LayerStatus, PrivilegeStatus, ProcessStatus};

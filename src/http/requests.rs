@@ -12,21 +12,6 @@ pub const HANDLERS: [&str; 5] = ["metrics", "health", "api", "page", "other"];
 /// What is timed, in the order of [`Requests::durations`]. `ws` is the time until a stream is open.
 pub const TIMED: [&str; 3] = ["metrics", "api", "ws"];
 
-/// Upper bounds of answering times in nanoseconds: 1 ms to 10 s.
-pub const DURATION_BOUNDS: &[u64] = &[
-    1_000_000,
-    2_500_000,
-    5_000_000,
-    10_000_000,
-    25_000_000,
-    50_000_000,
-    100_000_000,
-    250_000_000,
-    500_000_000,
-    1_000_000_000,
-    10_000_000_000,
-];
-
 /// Answers since the start, by handler and class of status. Cheap to clone; all clones are one.
 ///
 /// A refused connection counts as one answer of `other` with 5xx. What is no HTTP is not counted.
@@ -43,7 +28,7 @@ struct Inner {
 
 impl Default for Inner {
     fn default() -> Self {
-        let durations = Mutex::new(std::array::from_fn(|_| Buckets::new(DURATION_BOUNDS)));
+        let durations = Mutex::new(std::array::from_fn(|_| Buckets::new(Buckets::ANSWER)));
         Self { counts: Default::default(), durations, clients: Arc::default(), dropped: Arc::default() }
     }
 }

@@ -12,7 +12,7 @@ pub struct HistoryState {
     pub limit_bytes: u64,
     /// Unix time of the oldest record of each tier.
     pub oldest: [Option<u64>; TIERS.len()],
-    /// Time of each commit, over [`WRITE_BOUNDS`], in nanoseconds.
+    /// Time of each commit, over [`Buckets::COMMIT`], in nanoseconds.
     pub write_duration: Buckets,
     /// Failed commits.
     pub write_failures: u64,
@@ -31,21 +31,6 @@ pub const TIERS: [&str; 4] = ["1s", "10s", "60s", "1h"];
 
 /// Values of the `reason` label of removed records.
 pub const PRUNE_REASONS: [&str; 2] = ["age", "size"];
-
-/// Upper bounds of the times of commits in nanoseconds: 500 µs to 5 s.
-pub const WRITE_BOUNDS: &[u64] = &[
-    500_000,
-    1_000_000,
-    2_500_000,
-    5_000_000,
-    10_000_000,
-    25_000_000,
-    50_000_000,
-    100_000_000,
-    250_000_000,
-    1_000_000_000,
-    5_000_000_000,
-];
 
 /// Asks the history how it fares; nothing while there is none.
 pub(super) struct HistorySource(Box<dyn Fn() -> Option<HistoryState> + Send + Sync>);

@@ -29,10 +29,8 @@ mod view;
 mod tests;
 
 pub use exporter::Exporter;
-pub use history::{HistoryState, PRUNE_REASONS, TIERS, WRITE_BOUNDS};
-pub use notifications::{
-    DROP_REASONS, FAILURE_REASONS, MAX_RECEIVERS, NOTIFICATION_BOUNDS, NotificationState, ReceiverState,
-};
+pub use history::{HistoryState, PRUNE_REASONS, TIERS};
+pub use notifications::{DROP_REASONS, FAILURE_REASONS, MAX_RECEIVERS, NotificationState, ReceiverState};
 pub use process::{
     BuildInfo, Confined, EVALUATION_BOUNDS, HttpFacts, HttpRequests, LAYERS, Privileges, Process, ProcessFiles,
     RENDER_BOUNDS, Reloads, SelfState,

@@ -31,7 +31,7 @@ pub struct ReceiverState {
     pub queue_limit: u64,
     /// Changes that were given up.
     pub dropped: [u64; DROP_REASONS.len()],
-    /// From a change to its acceptance, over [`NOTIFICATION_BOUNDS`], in nanoseconds.
+    /// From a change to its acceptance, over [`Buckets::DELIVERY`], in nanoseconds.
     pub latency: Buckets,
     /// Unix time of the last acceptance, in seconds.
     pub last_success: Option<f64>,
@@ -45,22 +45,6 @@ pub const FAILURE_REASONS: [&str; 6] = ["connect", "timeout", "tls", "http_4xx",
 
 /// Values of the `reason` label of what was given up.
 pub const DROP_REASONS: [&str; 3] = ["queue_full", "expired", "refused"];
-
-/// Upper bounds of latencies in nanoseconds: 10 ms to an hour.
-pub const NOTIFICATION_BOUNDS: &[u64] = &[
-    10_000_000,
-    50_000_000,
-    100_000_000,
-    250_000_000,
-    500_000_000,
-    1_000_000_000,
-    2_500_000_000,
-    5_000_000_000,
-    15_000_000_000,
-    60_000_000_000,
-    300_000_000_000,
-    3_600_000_000_000,
-];
 
 /// Who is asked how notifications fare.
 pub(super) struct NotificationSource(Box<dyn Fn() -> NotificationState + Send + Sync>);

@@ -60,29 +60,13 @@ pub struct ReceiverStatus {
     pub queue_limit: u64,
     /// Changes that were given up, in the order of [`Loss::ALL`].
     pub dropped: [u64; Loss::ALL.len()],
-    /// From a change to the acceptance of a message with it, over [`LATENCY_BOUNDS`].
+    /// From a change to the acceptance of a message with it, over [`Buckets::DELIVERY`], in nanoseconds.
     pub latency: Buckets,
     /// When a message was accepted last.
     pub last_success: Option<Timestamp>,
     /// What went wrong last, since the last success.
     pub last_error: Option<String>,
 }
-
-/// Upper bounds of [`ReceiverStatus::latency`] in nanoseconds: 10 ms to an hour.
-pub const LATENCY_BOUNDS: &[u64] = &[
-    10_000_000,
-    50_000_000,
-    100_000_000,
-    250_000_000,
-    500_000_000,
-    1_000_000_000,
-    2_500_000_000,
-    5_000_000_000,
-    15_000_000_000,
-    60_000_000_000,
-    300_000_000_000,
-    3_600_000_000_000,
-];
 
 impl ReceiverStatus {
     pub(super) fn new(name: &Arc<str>) -> Self {
@@ -93,7 +77,7 @@ impl ReceiverStatus {
             queue_length: 0,
             queue_limit: 0,
             dropped: [0; Loss::ALL.len()],
-            latency: Buckets::new(LATENCY_BOUNDS),
+            latency: Buckets::new(Buckets::DELIVERY),
             last_success: None,
             last_error: None,
         }

@@ -1,10 +1,9 @@
 //! Snapshots made by hand.
 
 use netmon::flow::{State, Untracked, Victim};
-use netmon::http::DURATION_BOUNDS;
 use netmon::metrics::{
-    BuildInfo, HistoryState, MAX_RECEIVERS, NOTIFICATION_BOUNDS, NotificationState, Privileges, Process, RENDER_BOUNDS,
-    ReceiverState, Reloads, SelfState, WRITE_BOUNDS,
+    BuildInfo, HistoryState, MAX_RECEIVERS, NotificationState, Privileges, Process, RENDER_BOUNDS, ReceiverState,
+    Reloads, SelfState,
 };
 use netmon::packet::{Ethertype, Linktype, Transport};
 use netmon::stats::{
@@ -204,7 +203,7 @@ pub fn own() -> SelfState {
             threads: Some(5),
         }),
         http_requests: Some([[37; 4]; 5]),
-        http_durations: Some(std::array::from_fn(|_| Buckets::new(DURATION_BOUNDS))),
+        http_durations: Some(std::array::from_fn(|_| Buckets::new(Buckets::ANSWER))),
         websockets: Some([53, 59]),
         scrapes: Some(Buckets::new(RENDER_BOUNDS)),
         alerts: None,
@@ -213,7 +212,7 @@ pub fn own() -> SelfState {
             size_bytes: 53,
             limit_bytes: 59,
             oldest: [Some(61); 4],
-            write_duration: Buckets::new(WRITE_BOUNDS),
+            write_duration: Buckets::new(Buckets::COMMIT),
             write_failures: 67,
             pruned_records: [[71; 2]; 4],
             dropped_records: 73,
@@ -232,7 +231,7 @@ pub fn notifications() -> NotificationState {
         queue_length: 61,
         queue_limit: 1000,
         dropped: [67; 3],
-        latency: Buckets::new(NOTIFICATION_BOUNDS),
+        latency: Buckets::new(Buckets::DELIVERY),
         last_success: Some(1.5),
     };
     NotificationState {

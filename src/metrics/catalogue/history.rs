@@ -2,8 +2,9 @@
 
 use super::count;
 use crate::metrics::family::{Dimension, Family, Value};
-use crate::metrics::history::{HistoryState, WRITE_BOUNDS};
+use crate::metrics::history::HistoryState;
 use crate::metrics::view::View;
+use crate::stats::Buckets;
 
 pub(super) const FAMILIES: &[Family] = &[
     Family::gauge("netmon_history_size_bytes", "Size of the history store.", &[], |view, _| {
@@ -27,7 +28,7 @@ pub(super) const FAMILIES: &[Family] = &[
     Family::seconds_histogram(
         "netmon_history_write_duration_seconds",
         "Time of each commit to the history store.",
-        WRITE_BOUNDS,
+        Buckets::COMMIT,
         &[],
         |view, _| of(view).map(|history| Value::Histogram(&history.write_duration)),
     )

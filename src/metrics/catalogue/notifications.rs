@@ -3,8 +3,9 @@
 use super::{count, real};
 use crate::metrics::family::Dimension::{self, Receiver};
 use crate::metrics::family::{Family, Value};
-use crate::metrics::notifications::{NOTIFICATION_BOUNDS, NotificationState, ReceiverState};
+use crate::metrics::notifications::{NotificationState, ReceiverState};
 use crate::metrics::view::View;
+use crate::stats::Buckets;
 
 pub(super) const FAMILIES: &[Family] = &[
     Family::counter(
@@ -50,7 +51,7 @@ pub(super) const FAMILIES: &[Family] = &[
     Family::seconds_histogram(
         "netmon_notification_latency_seconds",
         "From a change of an alert to the acceptance of a notification with it.",
-        NOTIFICATION_BOUNDS,
+        Buckets::DELIVERY,
         &[Receiver],
         |view, [r, ..]| Some(Value::Histogram(&receiver(view, r)?.latency)),
     )
