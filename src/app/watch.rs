@@ -70,9 +70,10 @@ mod tests {
     fn news_counts_once_it_stayed_for_a_look() {
         let mut watch = FileWatch::default();
         let old = std::str::from_utf8(OLD).ok();
-        assert_eq!(looks(&mut watch, &[old, old, Some("half"), Some("whole"), Some("whole")]), [
-            false, false, false, false, true
-        ]);
+        assert_eq!(
+            looks(&mut watch, &[old, old, Some("half"), Some("whole"), Some("whole")]),
+            [false, false, false, false, true]
+        );
     }
 
     #[test]
