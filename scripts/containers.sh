@@ -29,6 +29,7 @@ has_image() { store podman image exists "$1"; }
 
 mirror() { # where this machine gets Debian's packages from
     local found
+    # shellcheck disable=SC2016 # the dollar is apt's
     found=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -m 1 '/debian/\?$' || true)
     echo "${found:-http://deb.debian.org/debian}"
 }
@@ -85,9 +86,10 @@ else
     netmon=$target/release/netmon
 fi
 version=$(sed -n '/^\[package\]$/,/^version/ s/^version = "\(.*\)"$/\1/p' Cargo.toml)
-export TEST_CONTAINERS=$work TEST_IMAGE=localhost/netmon:$version TEST_BASE=$registry/debian:$(argument DEBIAN_TAG)
-make_debian "$(argument DEBIAN_TAG)"
-make_builder "$(argument DEBIAN_TAG)" "$(argument RUST_TAG)"
+debian=$(argument DEBIAN_TAG)
+export TEST_CONTAINERS=$work TEST_IMAGE=localhost/netmon:$version TEST_BASE=$registry/debian:$debian
+make_debian "$debian"
+make_builder "$debian" "$(argument RUST_TAG)"
 build -f docker/Dockerfile --build-arg "REVISION=$(git rev-parse HEAD 2>/dev/null || echo unknown)" -t "$TEST_IMAGE" .
 store buildah bud --isolation chroot --pull-never --layers --target builder -f docker/Dockerfile -t localhost/netmon-builder . >/dev/null 2>&1
 say "$TEST_IMAGE: $(store podman image inspect --format '{{.Size}}' "$TEST_IMAGE" | awk '{ printf "%.1f MB", $1 / 1e6 }'), of which $TEST_BASE $(
