@@ -3,7 +3,7 @@
 ARGS ?=
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
-.PHONY: help run test soak lint bench fuzz portability setup install uninstall clean
+.PHONY: help run test soak lint bench fuzz containers portability setup install uninstall clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -35,6 +35,10 @@ bench: ## measure against tcpdump, nfpcapd and softflowd on the same files and, 
 
 fuzz: ## a minute of every fuzz target (needs a nightly toolchain and cargo-fuzz)
 	@scripts/fuzz.sh 60
+
+containers: ## build the image without a registry and test netmon in it, as root with buildah, podman and runc
+	@scripts/setup.sh build containers
+	@scripts/containers.sh $(ARGS)
 
 portability: ## build for Windows and run it under wine, type-check for macOS; gets 1.6 GB of compilers the first time
 	@scripts/setup.sh portability

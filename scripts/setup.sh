@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Gets what building, testing or measuring netmon needs, and only what is missing.
 #
-# usage: scripts/setup.sh [build|test|browser|bench|portability]...      default: build
+# usage: scripts/setup.sh [build|test|browser|bench|containers|portability]...      default: build
 #
 # build        libpcap's header and a C compiler (for the zstd library)
 # test         programs that the tests run beside netmon
 # browser      Chromium and what drives it, for the tests of the page
 # bench        programs that netmon is measured against
+# containers   what builds and runs images without a registry, and validators of manifests
 # portability  compilers for other systems, and wine; about 1.6 GB
 #
 # On Debian and Ubuntu packages come from apt; each is named with its reason before anything is installed, and sudo is
@@ -145,6 +146,24 @@ group_bench() {
     need_unpacked softflowd softflowd "it is measured against"
 }
 
+group_containers() {
+    need_program buildah buildah "it builds the image"
+    need_program podman podman "tests run the image in it"
+    need_program runc runc "it starts the containers"
+    need_program debootstrap debootstrap "the Debian that the image begins with is made by it"
+    need_program getcap libcap2-bin "tests see that the image holds no capability"
+    need_program strip binutils "the program in the image has no symbols"
+    need python3-venv "the validators of manifests live in an environment of their own"
+}
+
+get_validators() {
+    "$target/venv/bin/python" -c 'import check_jsonschema, kubernetes_validate' 2>/dev/null && return
+    say "the validators of Kubernetes or Compose are missing: putting them into $target/venv"
+    [ -x "$target/venv/bin/python" ] || python3 -m venv "$target/venv"
+    "$target/venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+        'kubernetes-validate==1.*' 'check-jsonschema==0.*'
+}
+
 has_targets_of_rustup() {
     local target
     for target in x86_64-pc-windows-gnu x86_64-apple-darwin aarch64-apple-darwin; do
@@ -179,6 +198,7 @@ if ! command -v apt-get >/dev/null; then
 fi
 tests=
 browser=
+containers=
 for group in "$@"; do
     case $group in
     build | bench | portability) "group_$group" ;;
@@ -190,10 +210,15 @@ for group in "$@"; do
         group_test
         tests=yes
         ;;
-    *) die "no group '$group': build, test, browser, bench or portability" ;;
+    containers)
+        group_containers
+        containers=yes
+        ;;
+    *) die "no group '$group': build, test, browser, bench, containers or portability" ;;
     esac
 done
 install_packages
 unpack_packages
 [ -z "$tests" ] || make_python_environment
 [ -z "$browser" ] || get_browser_driver
+[ -z "$containers" ] || get_validators

@@ -21,6 +21,7 @@ mod resolved;
 mod server;
 mod state;
 mod supervisor;
+mod watch;
 mod watched;
 mod yesterday;
 
@@ -50,6 +51,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use supervisor::{Opened, Parts, STALLED, Supervisor};
+use watch::FileWatch;
 use yesterday::Recall;
 
 /// The wall clock; before 1970 it stands at the epoch.
@@ -142,7 +144,8 @@ pub fn run(loaded: Loaded, control: &Control<'_>, announce: impl FnOnce(&[String
     };
     let supervisor = Supervisor::start(parts, opened)?;
     announce(&supervisor.names(), &server);
-    let mut daemon = Daemon { loaded, supervisor, server, alerting, notifying, notifier, collector, memory };
+    let watch = FileWatch::new(&loaded);
+    let mut daemon = Daemon { loaded, supervisor, server, alerting, notifying, notifier, collector, memory, watch };
     let result = daemon.run(control);
     daemon.stop();
     result
@@ -158,6 +161,7 @@ struct Daemon {
     notifier: Notifier,
     collector: JoinHandle<()>,
     memory: Option<Memory>,
+    watch: FileWatch,
 }
 
 impl Daemon {
@@ -177,7 +181,8 @@ impl Daemon {
                 said_ready = true;
                 self.say_ready();
             }
-            if control.reload.swap(false, Ordering::Relaxed) {
+            let told = control.reload.swap(false, Ordering::Relaxed);
+            if told || self.watch.has_news(&self.loaded, Instant::now()) {
                 // It was logged.
                 drop(self.reload(control));
             }

@@ -30,6 +30,7 @@ impl Daemon {
             tracing::error!(error = reasons, "the configuration was rejected, the one before stays in force");
             reasons
         });
+        self.watch.tried(done.is_ok());
         self.say_ready();
         done
     }

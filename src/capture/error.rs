@@ -335,7 +335,9 @@ impl Missing {
         match self {
             Self::NetRaw { .. } => {
                 "start as root, which netmon gives up for `privileges.user`, or `setcap cap_net_raw+ep` on the binary; in \
-                 a container add NET_RAW; under systemd, where NoNewPrivileges ignores setcap, AmbientCapabilities"
+                 a container add NET_RAW (`--cap-add NET_RAW`, Kubernetes: `securityContext.capabilities.add`), which Docker \
+                 and Kubernetes give to user 0 only: run it as 0 with SETUID and SETGID too; under systemd, where \
+                 NoNewPrivileges ignores setcap, AmbientCapabilities"
             }
             Self::Access(_) if cfg!(target_os = "macos") => {
                 "start as root, or give the user access to /dev/bpf* (Wireshark's ChmodBPF does)"

@@ -28,10 +28,12 @@ pub enum Part {
     Alerts,
     /// Who is told.
     Receivers,
+    /// How a change of the file is noticed.
+    Watch,
 }
 
 /// The keys that can change while netmon runs; a section stands for all its keys.
-const CHANGEABLE: [(&str, Part); 13] = [
+const CHANGEABLE: [(&str, Part); 14] = [
     ("interfaces", Part::Interfaces),
     ("capture.bpf", Part::Filter),
     ("local_networks", Part::LocalNetworks),
@@ -45,6 +47,7 @@ const CHANGEABLE: [(&str, Part); 13] = [
     ("alerts", Part::Alerts),
     ("alerting", Part::Alerts),
     ("receivers", Part::Receivers),
+    ("reload", Part::Watch),
 ];
 
 /// The keys whose values differ, all of which can change while netmon runs.

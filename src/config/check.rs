@@ -107,6 +107,7 @@ pub(super) fn config(file: &File) -> Config {
             sandbox: file.privileges.sandbox.0,
             keep_net_raw: file.privileges.keep_net_raw.0,
         },
+        watch: file.reload.watch.0,
         telemetry: telemetry::Config { level: file.telemetry.level.0.clone(), format: file.telemetry.format.0 },
     }
 }

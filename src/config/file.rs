@@ -49,6 +49,8 @@ pub struct File {
     pub state: State,
     /// What is given up once everything is open.
     pub privileges: Privileges,
+    /// How a change of this file is noticed.
+    pub reload: Reload,
     /// The log of netmon itself, on stderr.
     pub telemetry: Telemetry,
 }
@@ -291,6 +293,16 @@ pub struct Privileges {
     pub sandbox: Setting<Sandbox>,
     /// Keep CAP_NET_RAW, so that an interface that was deleted can be opened again when it comes back.
     pub keep_net_raw: Setting<Switch<false>>,
+}
+
+/// How a change of this file is noticed.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Reload {
+    /// How often the daemon looks whether the file says something else, and then reads it again: once it stayed the same
+    /// from one look to the next. `off`: only when it is told to, by SIGHUP or `POST /api/v1/reload`.
+    pub watch: Setting<OptionalPeriod<SECOND, HOUR>>,
 }
 
 /// The log of netmon itself.

@@ -52,6 +52,7 @@ use layers::Layers;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Everything a daemon needs; cannot be wrong once made by [`load`] or [`from_yaml`].
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -78,6 +79,8 @@ pub struct Config {
     pub state_directory: Option<PathBuf>,
     /// What is given up at the start.
     pub privileges: privilege::Config,
+    /// How often the file is looked at for changes; `None`: only when somebody asks for it.
+    pub watch: Option<Duration>,
     /// Logs.
     pub telemetry: telemetry::Config,
 }
@@ -91,6 +94,8 @@ pub struct Loaded {
     pub file: Option<PathBuf>,
     /// The same in the form of the file, every key with its value, to be shown. Holds no secrets.
     pub effective: File,
+    /// What the file said; empty where there was none.
+    written: Vec<u8>,
     places: BTreeMap<String, Place>,
 }
 
@@ -148,16 +153,16 @@ fn from_source(
     overrides: &[Override],
     checks: Checks<'_>,
 ) -> Result<Loaded, Mistakes> {
-    let (file, document) = match found {
+    let (file, written, document) = match found {
         Ok(Some((path, bytes))) => {
             let document = Document::parse(&path.to_string_lossy().into(), &bytes);
-            (Some(path), document)
+            (Some(path), bytes, document)
         }
-        Ok(None) => (None, Ok(Document::default())),
-        Err(mistake) => (None, Err(mistake)),
+        Ok(None) => (None, Vec::new(), Ok(Document::default())),
+        Err(mistake) => (None, Vec::new(), Err(mistake)),
     };
     let loaded = from_layers(document, environment, overrides, checks)?;
-    Ok(Loaded { file, ..loaded })
+    Ok(Loaded { file, written, ..loaded })
 }
 
 /// Reads a config from the bytes of a YAML file alone; `name` is for the messages.
@@ -235,5 +240,5 @@ fn from_layers(
     mistakes.extend(across.iter().map(|(key, message)| layers.mistake(key, message)));
     mistakes.extend(checks(&config).into_iter().map(|finding| layers::found(&layers.places, finding)));
     Mistakes::none(mistakes)?;
-    Ok(Loaded { config, file: None, effective: file, places: layers.places })
+    Ok(Loaded { config, file: None, effective: file, written: Vec::new(), places: layers.places })
 }

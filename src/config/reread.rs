@@ -16,6 +16,16 @@ impl Loaded {
         from_source(found.transpose(), std::env::vars_os(), overrides, checks)
     }
 
+    /// What the file said when it was read; empty without a file.
+    pub fn written(&self) -> &[u8] {
+        &self.written
+    }
+
+    /// What the file says now; `None` without a file, and where it cannot be read. It may be being written.
+    pub fn on_disk(&self) -> Option<Vec<u8>> {
+        source::read(self.file.as_deref()?).ok()
+    }
+
     /// What has to stay readable for [`Loaded::reread`]: the directory the file is in by its name, since the file may be
     /// replaced, and the one it is really in. None without a file.
     pub fn directories(&self) -> Vec<PathBuf> {

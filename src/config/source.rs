@@ -63,7 +63,8 @@ fn whole(path: &Path, message: &str) -> Mistake {
     Mistake::new(Place::File(path.to_string_lossy().into()), message)
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+/// At most one byte more than the limit.
+pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     contents(&open_regular(path)?)
 }
 
