@@ -181,6 +181,13 @@ impl Metric {
         matches!(self.read, Read::Rate(_) | Read::Share(_)) && !NOT_KEPT.contains(&self.name)
     }
 
+    /// Whether the history keeps what its values are made of, so that a rule about it can be tried on what was: all that is
+    /// remembered, peaks of whole seconds, coverage and blindness, and the flows of all transports together.
+    pub fn is_recorded(&self) -> bool {
+        let is_kept = matches!(self.read, Read::Peak(_) | Read::Coverage | Read::Blind);
+        is_kept || self.is_remembered() || self.name == "active_flows"
+    }
+
     /// Its value over a time of so many seconds in which this was counted, for an alert of these labels; `None` where it
     /// is not [`Metric::is_remembered`], or is a share of nothing.
     pub fn over(&self, labels: &BTreeMap<String, String>, counted: &Counters, seconds: u64) -> Option<f64> {

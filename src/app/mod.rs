@@ -27,6 +27,7 @@ mod yesterday;
 pub use alerting::{Alerting, Board, Timeline};
 pub use remember::{Keeper, NotAStore, Recording};
 pub use server::Server;
+pub use yesterday::at_rest;
 
 use crate::alert::Evaluator;
 use crate::capture::CaptureError;
