@@ -300,6 +300,41 @@ fn a_backtest_has_the_timeline_and_a_count_for_each_rule() {
 }
 
 #[test]
+fn a_backtest_on_the_history_of_a_capture_is_that_of_the_capture_to_the_second() {
+    // Steps are of a second, so a rule that waits half of one would fire a step later.
+    let case = Case::new(&burst(), &RULES.replace("    for: 500ms\n", ""));
+    let (rules, capture, store) = (case.path("rules.yaml"), case.path("burst.pcap"), case.path("burst.redb"));
+    run(netmon().args(["replay", "-c", text(&rules), text(&capture), "--store", text(&store)])).success();
+    let backtest = |arguments: &[&str]| {
+        let on_store = ["alerts", "backtest", "-c", text(&rules), "--format", "json", "--store", text(&store)];
+        run(netmon().args(on_store).args(arguments))
+    };
+    let of_capture = run(netmon().args(["alerts", "backtest", "-c", text(&rules), "--format", "json", text(&capture)]));
+    let (history, capture_said) = (backtest(&[]).document(), of_capture.document());
+    let states = |document: &Value| -> Vec<(Value, Value)> {
+        list(document, "/alerts").iter().map(|row| (row["alert"].clone(), row["state"].clone())).collect()
+    };
+    assert_eq!(states(&history), states(&capture_said));
+    let seconds = |row: &Value| {
+        let at = row["at"].as_str().expect("a time");
+        at.split(':').next_back().and_then(|rest| rest.trim_end_matches('Z').parse::<f64>().ok()).expect("seconds")
+    };
+    for (said, expected) in list(&history, "/alerts").iter().zip(list(&capture_said, "/alerts")) {
+        assert!((seconds(said) - seconds(expected)).abs() <= 1.0, "{said} {expected}");
+    }
+    let looked = &history["looked_at"][0];
+    assert_eq!((&looked["tier"], &looked["missing_seconds"]), (&"1s".into(), &0.into()), "{history}");
+
+    let quantile = "{ name: Slow, metric: handshake_rtt_p95_seconds, window: 1s, above: 1s }";
+    let ended = backtest(&["--rule", quantile]);
+    assert_eq!(ended.code, Some(2));
+    let said = "rule `Slow`: the history does not keep `handshake_rtt_p95_seconds`";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    let ended = backtest(&["--interface", "eth0"]);
+    assert_eq!(ended.code, Some(2), "an option of captures: {}", ended.stderr);
+}
+
+#[test]
 fn what_can_be_watched_is_listed_with_units() {
     let table = String::from_utf8(run(netmon().args(["alerts", "metrics"])).success()).expect("text");
     assert!(table.contains("receive_bytes_per_second") && table.contains("Mean rate of received bytes."), "{table}");

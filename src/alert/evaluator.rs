@@ -247,6 +247,7 @@ fn capture_blind(blind: &rule::Blind) -> Option<Rule> {
         selectors: BTreeMap::new(),
         window: Duration::ZERO,
         condition: rule::Condition::Above { limit, clear: limit },
+        min_samples: 0,
         hold: Duration::ZERO,
         keep_firing: Duration::ZERO,
         severity: blind.severity,

@@ -9,6 +9,8 @@ pub(super) enum Seen {
     Value(f64),
     /// A ratio without a whole, a quantile of nothing, a fact that the machine does not tell.
     NoData,
+    /// A value that is made of fewer samples than the rule asks for: no data now, but a part of what is usual.
+    Few(f64),
     /// The interface is not there.
     Gone,
     /// Nothing is captured of an interface that is there: its numbers are of nothing.
@@ -19,6 +21,14 @@ impl Seen {
     pub(super) const fn value(self) -> Option<f64> {
         match self {
             Self::Value(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// What counts for the mean of the past, which is one of many samples.
+    pub(super) const fn for_mean(self) -> Option<f64> {
+        match self {
+            Self::Value(value) | Self::Few(value) => Some(value),
             _ => None,
         }
     }
@@ -66,8 +76,8 @@ pub(super) fn judge(rule: &Rule, seen: Seen, now: Circumstances) -> Judged {
     let verdict = match seen {
         Seen::Down => Verdict::Held,
         Seen::Gone => Verdict::Clear,
-        Seen::NoData if now.full => Verdict::Clear,
-        Seen::NoData => Verdict::Held,
+        Seen::NoData | Seen::Few(_) if now.full => Verdict::Clear,
+        Seen::NoData | Seen::Few(_) => Verdict::Held,
         Seen::Value(value) if holds(value) => {
             if is_held {
                 Verdict::Held

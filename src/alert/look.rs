@@ -68,27 +68,35 @@ pub(super) fn interface(
         _ if condition.down && rule.metric.needs_capture() => return Seen::Down,
         Read::Now(read) => read(interface, now, sets),
         Read::Coverage => coverage(&interface.capture, rule.window),
-        _ => window.and_then(|window| of_window(rule.metric.read, sets, interface, window)),
+        _ => {
+            let found = window.and_then(|window| of_window(rule.metric.read, sets, interface, window));
+            let is_few = found.is_some_and(|(_, samples)| samples < rule.min_samples);
+            return match seen(found.map(|(value, _)| value)) {
+                Seen::Value(value) if is_few => Seen::Few(value),
+                other => other,
+            };
+        }
     };
     seen(value)
 }
 
-fn of_window(read: Read, sets: Sets, interface: &InterfaceSnapshot, window: &WindowSnapshot) -> Option<f64> {
-    match read {
-        Read::Rate(read) => Some(window.per_second(read(&window.sums, sets))),
+/// The value, and of how many samples it is made where that matters.
+fn of_window(read: Read, sets: Sets, interface: &InterfaceSnapshot, window: &WindowSnapshot) -> Option<(f64, u64)> {
+    let value = match read {
+        Read::Rate(read) => window.per_second(read(&window.sums, sets)),
         Read::Share(read) => {
             let [some, whole] = read(&window.sums, sets);
-            part(some, whole)
+            return part(some, whole).map(|share| (share, whole));
         }
-        Read::Peak(read) => Some(read(window.peak.volume) as f64),
+        Read::Peak(read) => read(window.peak.volume) as f64,
         Read::Quantile(read) => {
             let side = sets[0].trailing_zeros() as usize;
             let quantiles = window.handshake_rtt.get(side).filter(|quantiles| quantiles.count > 0)?;
-            Some(read(quantiles) as f64 / 1e9)
+            return Some((read(quantiles) as f64 / 1e9, quantiles.count));
         }
         Read::Utilization(direction) => {
             let speed = interface.capture.speed.filter(|speed| *speed > 0)?;
-            Some(window.per_second(window.sums.volume[direction].bytes) / speed as f64)
+            window.per_second(window.sums.volume[direction].bytes) / speed as f64
         }
         Read::Coverage
         | Read::Now(_)
@@ -96,8 +104,9 @@ fn of_window(read: Read, sets: Sets, interface: &InterfaceSnapshot, window: &Win
         | Read::Blind
         | Read::Own(_)
         | Read::Host { .. }
-        | Read::Class(_) => None,
-    }
+        | Read::Class(_) => return None,
+    };
+    Some((value, u64::MAX))
 }
 
 /// The value of a metric of no interface.
@@ -113,12 +122,13 @@ pub(super) fn talkers(snapshot: &Snapshot, window: Duration) -> Option<&TalkerTa
     snapshot.talkers.iter().find(|table| table.length == window)
 }
 
-/// The listed hosts of a table with their values.
-pub(super) fn hosts(table: &TalkerTable, share: bool) -> impl Iterator<Item = (IpAddr, f64)> + '_ {
+/// The listed hosts of a table with their values; none where all hosts together have fewer bytes than a share needs.
+pub(super) fn hosts(table: &TalkerTable, share: bool, min_samples: u64) -> impl Iterator<Item = (IpAddr, f64)> + '_ {
     // Each byte is from one host and to one.
     let listed = table.hosts.iter().fold(0_u64, |sum, row| sum.saturating_add(row.from_bytes));
     let whole = listed.saturating_add(table.other[0][0]);
-    table.hosts.iter().filter_map(move |row| {
+    let is_enough = whole >= min_samples;
+    table.hosts.iter().filter(move |_| is_enough).filter_map(move |row| {
         let TalkerKey::Host(host) = row.key else { return None };
         Some((host, host_value(row, whole, table.length, share)?))
     })

@@ -151,6 +151,22 @@ impl Metric {
         matches!(self.read, Read::Class(_))
     }
 
+    /// What its values are made of, where few of them make a value that says little: the whole of a share, the round
+    /// trips of a quantile.
+    pub fn samples(&self) -> Option<&'static str> {
+        let is_of_bytes = self.name.ends_with("bytes_ratio");
+        match self.read {
+            Read::Share(_) | Read::Host { share: true } if is_of_bytes => Some("bytes"),
+            Read::Share(_) if self.name == "connection_failure_ratio" => Some("connection attempts"),
+            Read::Share(_) if self.dimensions.iter().any(|d| matches!(d, Dimension::Direction | Dimension::Phase)) => {
+                Some("TCP segments")
+            }
+            Read::Share(_) => Some("frames"),
+            Read::Quantile(_) => Some("handshakes"),
+            _ => None,
+        }
+    }
+
     /// Whether the history keeps the sums that its mean over a past time is made of.
     pub fn is_remembered(&self) -> bool {
         const NOT_KEPT: [&str; 7] = [
@@ -163,6 +179,13 @@ impl Metric {
             "parse_error_ratio",
         ];
         matches!(self.read, Read::Rate(_) | Read::Share(_)) && !NOT_KEPT.contains(&self.name)
+    }
+
+    /// Whether the history keeps what its values are made of, so that a rule about it can be tried on what was: all that is
+    /// remembered, peaks of whole seconds, coverage and blindness, and the flows of all transports together.
+    pub fn is_recorded(&self) -> bool {
+        let is_kept = matches!(self.read, Read::Peak(_) | Read::Coverage | Read::Blind);
+        is_kept || self.is_remembered() || self.name == "active_flows"
     }
 
     /// Its value over a time of so many seconds in which this was counted, for an alert of these labels; `None` where it

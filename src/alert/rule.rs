@@ -35,6 +35,9 @@ pub struct Rule {
     pub window: Duration,
     /// When it holds.
     pub condition: Condition,
+    /// The fewest samples ([`Metric::samples`]) that a value is made of; one of fewer is no data, but counts
+    /// for the mean of the past. 0: any number will do.
+    pub min_samples: u64,
     /// How long it has to hold before it fires.
     pub hold: Duration,
     /// How long it has to be over before it resolves.
@@ -194,6 +197,7 @@ impl Rule {
             && self.selectors == other.selectors
             && self.window == other.window
             && self.condition == other.condition
+            && self.min_samples == other.min_samples
             && self.labels == other.labels
             && self.classes == other.classes
     }

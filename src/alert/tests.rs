@@ -189,6 +189,61 @@ fn a_share_without_a_whole_is_no_data_and_fires_nothing() {
 }
 
 #[test]
+fn a_ratio_or_quantile_of_fewer_samples_than_asked_for_is_no_data() {
+    // 150 bytes are too few for a share of 200, and 1,500 are not; a share of few ends what fired, as no data does.
+    let rule = "alerts: [{ name: S, metric: protocol_bytes_ratio, window: 1s, above: 50%, min_samples: 200, where: {protocol: other, interface: eth0} }]";
+    let mut rig = Rig::new(rule);
+    rig.ticks(40, 15);
+    assert_eq!(rig.changes(), []);
+    rig.ticks(10, 150);
+    assert_eq!(rig.changes(), [change(41, "S eth0 other", Firing)]);
+    rig.ticks(20, 15);
+    assert_eq!(rig.changes(), [change(60, "S eth0 other", Resolved)]);
+
+    let rule = "alerts: [{ name: Q, metric: handshake_rtt_p95_seconds, window: 1s, above: 100ms, min_samples: 3, where: {interface: eth0, side: client} }]";
+    let mut picture = Rig::new(rule).tick(0).aggregator.snapshot().as_ref().clone();
+    let mut evaluator = Evaluator::new(&config(rule).alerts, None);
+    let mut fires_with = |tick: u64, count: u64| {
+        let mut interface = crate::stats::InterfaceSnapshot::clone(&picture.interfaces[0]);
+        let quantiles = crate::stats::Quantiles { count, p95: 200_000_000, ..Default::default() };
+        interface.windows[0].handshake_rtt = [quantiles; 2];
+        (picture.tick, picture.interfaces) = (Some(Tick(START + tick)), vec![interface.into()]);
+        !evaluator.picture(&picture).is_empty()
+    };
+    assert_eq!([fires_with(1, 1), fires_with(2, 2), fires_with(3, 3)], [false, false, true]);
+
+    let host = "alerts: [{ name: H, metric: host_bytes_ratio, window: 1s, above: 50%, min_samples: LEAST, where: {host: '!10.9.*'} }]";
+    for (least, fires) in [("1kB", true), ("1001", false)] {
+        let mut evaluator = Evaluator::new(&config(&host.replace("LEAST", least)).alerts, None);
+        let picture = |tick| crate::stats::Snapshot {
+            tick: Some(Tick(tick)),
+            talkers: vec![talkers([800, 100])],
+            ..Default::default()
+        };
+        assert_eq!((1..=20).any(|tick| !evaluator.picture(&picture(tick)).is_empty()), fires, "{least}");
+    }
+}
+
+#[test]
+fn what_the_history_says_of_itself_can_be_watched_and_is_no_data_without_one() {
+    let rules = "alerts: [{ name: F, metric: history_failing, above: 0, for: 500ms }, { name: D, metric: history_quarantined, above: 0 }]";
+    let mut rig = Rig::new(rules);
+    rig.ticks(20, 100);
+    assert_eq!(rig.changes(), []);
+    let mut health = crate::stats::HistoryHealth::default();
+    let mut says = |rig: &mut Rig, failing, quarantined| {
+        (health.failing, health.quarantined) = (failing, quarantined);
+        rig.aggregator.set_history(health);
+        rig.ticks(10, 100);
+        rig.changes()
+    };
+    assert_eq!(says(&mut rig, false, 0), []);
+    assert_eq!(says(&mut rig, true, 0), [change(31, "F ", Pending), change(36, "F ", Firing)]);
+    assert_eq!(says(&mut rig, false, 1), [change(41, "F ", Resolved), change(41, "D ", Firing)]);
+    assert_eq!(says(&mut rig, false, 2), []);
+}
+
+#[test]
 fn absent_fires_for_silence_and_for_a_named_interface_that_never_came() {
     let rule = "alerts: [{ name: N, metric: receive_packets_per_second, window: 1s, absent: true, where: {interface: [eth0, wan]} }]";
     let mut rig = Rig::new(rule);

@@ -159,7 +159,7 @@ impl Watch {
     /// Hosts are watched while they are on top, and as long as they are not inactive.
     fn round_of_hosts(&mut self, round: &Round<'_>, share: bool, out: &mut Vec<Transition>) {
         let listed: BTreeMap<IpAddr, f64> = match look::talkers(round.snapshot, self.rule.window) {
-            Some(table) => look::hosts(table, share).collect(),
+            Some(table) => look::hosts(table, share, self.rule.min_samples).collect(),
             None => BTreeMap::new(),
         };
         let condition = any_blind(round.captures);
@@ -383,7 +383,7 @@ impl Instance {
             Baseline::Last(span) => {
                 let mean = self.mean.as_mut()?;
                 let before = mean.mean(round.now);
-                mean.observe(round.now, seen.value());
+                mean.observe(round.now, seen.for_mean());
                 before.or_else(|| self.before_start(rule, span, round))
             }
             Baseline::SameHourYesterday => self.yesterday(rule, round, counts),

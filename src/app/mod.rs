@@ -28,6 +28,7 @@ mod yesterday;
 pub use alerting::{Alerting, Board, Timeline};
 pub use remember::{Keeper, NotAStore, Recording};
 pub use server::Server;
+pub use yesterday::at_rest;
 
 use crate::alert::Evaluator;
 use crate::capture::CaptureError;
@@ -175,7 +176,7 @@ impl Daemon {
         while !control.stop.load(Ordering::Relaxed) && !self.is_broken() {
             heartbeat.beat();
             self.supervisor.round()?;
-            self.memory.iter_mut().for_each(Memory::report);
+            self.memory.iter_mut().for_each(|memory| memory.report(&self.supervisor.publisher));
             control.log.report_suppressed();
             if !said_ready && self.server.health().has_started() {
                 said_ready = true;

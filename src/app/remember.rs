@@ -11,9 +11,9 @@ use crate::history::{self, AlertEvent, Feed, Flow, Health, Reader, Second, Statu
 use crate::http::Readiness;
 use crate::lookback::{self, Refusal, Topic};
 use crate::metrics::{HistoryState, TIERS};
-use crate::pipeline::{FlowFeed, FlowReceiver, FlowsMissed, InterfaceNames, Mode, Watcher};
+use crate::pipeline::{FlowFeed, FlowReceiver, FlowsMissed, InterfaceNames, Mode, Publisher, Watcher};
 use crate::privilege::{Identity, Needs};
-use crate::stats::Buckets;
+use crate::stats::{Buckets, HistoryHealth};
 use anyhow::Context;
 use arc_swap::ArcSwapOption;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the start waits for the store to be open, so that nothing is missed in the usual case.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -31,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_secs(5);
 /// How long the end waits for the last commit.
 const LAST_COMMIT: Duration = Duration::from_secs(3);
+/// How long a lost record makes the history count as failing: longer than the windows of rules that wait for it to last.
+const LOSING: Duration = Duration::from_secs(60);
 
 /// Where the history will be, made ready while netmon has its privileges.
 pub(super) struct Place(history::Config);
@@ -160,6 +162,25 @@ pub(super) struct Memory {
     /// As it was reported last.
     health: Health,
     quarantined: u64,
+    told: Option<HistoryHealth>,
+    losses: Losses,
+}
+
+/// Records that an open store could not take.
+#[derive(Debug, Default)]
+struct Losses {
+    records: u64,
+    last: Option<Instant>,
+}
+
+impl Losses {
+    /// Whether some were lost a moment ago. So many are lost by now.
+    fn note(&mut self, records: u64, now: Instant) -> bool {
+        if records > self.records {
+            (self.records, self.last) = (records, Some(now));
+        }
+        self.last.is_some_and(|last| now.duration_since(last) < LOSING)
+    }
 }
 
 impl Memory {
@@ -188,13 +209,34 @@ impl Memory {
         })?;
         // Without an answer it goes on without.
         let _ = is_open.recv_timeout(PATIENCE);
-        let memory = Self { keeper, thread, stop, ended, health: Health::Good, quarantined: 0 };
+        let (health, losses) = (Health::Good, Losses::default());
+        let memory = Self { keeper, thread, stop, ended, health, quarantined: 0, told: None, losses };
         Ok((memory, feed))
     }
 
-    /// Logs what became of the store since the last time.
-    pub(super) fn report(&mut self) {
-        let Some(status) = self.keeper.reader().and_then(|reader| reader.status()) else { return };
+    /// Tells alert rules and the log what became of the store since the last time.
+    pub(super) fn report(&mut self, publisher: &Publisher) {
+        let status = self.keeper.reader().and_then(|reader| reader.status());
+        let now = self.health(status.as_ref());
+        if self.told != Some(now) {
+            self.told = Some(now);
+            publisher.history(now);
+        }
+        if let Some(status) = status {
+            self.log(status);
+        }
+    }
+
+    /// Without a store nothing is written either; the start waited a moment for it.
+    #[expect(clippy::disallowed_methods, reason = "how long ago a record was lost is a matter of the machine's time")]
+    fn health(&mut self, status: Option<&Status>) -> HistoryHealth {
+        let lost = status.map_or(0, |status| status.dropped_records);
+        let is_losing = self.losses.note(lost, Instant::now());
+        let is_written = status.is_some_and(|status| status.health == Health::Good);
+        HistoryHealth { failing: is_losing || !is_written, quarantined: status.map_or(0, |status| status.quarantined) }
+    }
+
+    fn log(&mut self, status: Status) {
         if status.quarantined > self.quarantined {
             let set_aside = status.quarantined_path.unwrap_or_default();
             tracing::error!(set_aside = %set_aside.display(), "the history was damaged: the old store is kept, a new one was begun");
@@ -352,6 +394,21 @@ mod tests {
     use super::*;
     use crate::history::{PruneReason, Tier};
     use crate::metrics::PRUNE_REASONS;
+
+    #[expect(clippy::disallowed_methods, reason = "any moment will do")]
+    fn beginning() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn a_lost_record_counts_for_a_minute() {
+        let (mut losses, begun) = (Losses::default(), beginning());
+        assert!(!losses.note(0, begun));
+        assert!(losses.note(3, begun + Duration::from_secs(1)));
+        assert!(losses.note(3, begun + Duration::from_secs(60)));
+        assert!(!losses.note(3, begun + Duration::from_secs(61)));
+        assert!(losses.note(4, begun + Duration::from_secs(62)));
+    }
 
     #[test]
     fn the_metrics_name_tiers_and_reasons_as_the_history_does() {

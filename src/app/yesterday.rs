@@ -5,7 +5,7 @@
 
 use super::{Keeper, spawn};
 use crate::alert::{Metric, Past, Remembered};
-use crate::history::{Measures, Range, SeriesQuery};
+use crate::history::{Measures, Range, Reader, SeriesQuery};
 use crate::time::{NANOS_PER_SECOND, Timestamp};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::collections::BTreeMap;
@@ -73,6 +73,36 @@ impl Past for Recall {
     }
 }
 
+/// Answers from a file at rest: at once, since nobody is kept waiting.
+#[derive(Debug)]
+struct AtRest {
+    reader: Reader,
+    known: Mutex<BTreeMap<Span, Option<Sums>>>,
+}
+
+/// Who remembers what is in a file at rest.
+pub fn at_rest(reader: Reader) -> Arc<dyn Past> {
+    Arc::new(AtRest { reader, known: Mutex::default() })
+}
+
+impl Past for AtRest {
+    fn mean(
+        &self,
+        metric: &'static Metric,
+        labels: &BTreeMap<String, String>,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Remembered {
+        let span = (from.as_nanos() / NANOS_PER_SECOND, to.as_nanos() / NANOS_PER_SECOND);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= KEPT && !known.contains_key(&span) {
+            known.pop_first();
+        }
+        let sums = known.entry(span).or_insert_with(|| sums(&self.reader, span));
+        sums.as_ref().map_or(Remembered::Nothing, |sums| mean(metric, labels, sums, span.1.saturating_sub(span.0)))
+    }
+}
+
 /// Of less than half a span nothing is said: a minute is no measure of an hour.
 fn mean(metric: &'static Metric, labels: &BTreeMap<String, String>, sums: &Sums, length: u64) -> Remembered {
     let of_interface = labels.get("interface").and_then(|interface| sums.get(interface.as_str()));
@@ -83,7 +113,7 @@ fn mean(metric: &'static Metric, labels: &BTreeMap<String, String>, sums: &Sums,
 
 fn read(keeper: &Keeper, asked: &Receiver<Span>, known: &Known) {
     while let Ok(span) = asked.recv() {
-        let found = sums(keeper, span);
+        let found = keeper.reader().and_then(|reader| sums(&reader, span));
         let mut known = known.lock();
         match known.iter_mut().find(|(of, _)| *of == span) {
             Some((_, sums)) if found.is_some() => *sums = found,
@@ -94,11 +124,11 @@ fn read(keeper: &Keeper, asked: &Receiver<Span>, known: &Known) {
 }
 
 /// `None` while the store cannot be read.
-fn sums(keeper: &Keeper, (from, to): Span) -> Option<Sums> {
+fn sums(reader: &Reader, (from, to): Span) -> Option<Sums> {
     const HOUR: u64 = 3600;
     let step = if from % HOUR == 0 && to % HOUR == 0 { HOUR } else { 60 };
     let query = SeriesQuery { step: Some(step), ..SeriesQuery::over(Range { from, to }) };
-    let answer = keeper.reader()?.series(&query).ok()?;
+    let answer = reader.series(&query).ok()?;
     let sum = |series: crate::history::Series| {
         let mut points = series.points.into_iter().map(|point| point.measures);
         let first = points.next()?;
@@ -180,6 +210,13 @@ mod tests {
         assert_eq!(ask(&*past, "bytes_per_second", "eth0", (begin - HOUR, begin)), Remembered::Nothing);
         assert_eq!(ask(&*past, "bytes_per_second", "eth0", (begin + 60, begin + 120)), Remembered::Mean(100.0));
         assert_eq!(ask(&*past, "bytes_per_second", "eth0", (begin, begin + 2 * HOUR)), Remembered::Nothing);
+
+        let file = directory.path().join("state/history.redb");
+        drop((past, feed, keeper));
+        writer.close().unwrap();
+        let past = at_rest(Reader::open(&file).unwrap());
+        assert_eq!(ask(&*past, "receive_bytes_per_second", "eth0", whole), Remembered::Mean(100.0));
+        assert_eq!(ask(&*past, "bytes_per_second", "eth1", whole), Remembered::Nothing, "too little was recorded");
     }
 
     #[test]

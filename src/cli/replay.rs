@@ -5,7 +5,7 @@ use super::document::{self, CaptureFacts};
 use super::progress::Progress;
 use super::signals::Signals;
 use super::{Common, Failure, load, logging, print, say, summary};
-use crate::alert::{Evaluator, Transition};
+use crate::alert::{Evaluator, Past, Transition};
 use crate::app::{Board, Recording, Server, Timeline};
 use crate::capture::{Adapter, CaptureError, Input, Options, Poll, Savefiles};
 use crate::config::{Config, Override};
@@ -121,6 +121,8 @@ pub(super) struct Run<'a> {
     pub(super) server: Option<&'a Server>,
     /// Where a history of it is written.
     pub(super) store: Option<&'a Path>,
+    /// Who remembers the time before it, for rules that compare with that.
+    pub(super) past: Option<Arc<dyn Past>>,
 }
 
 /// What a replay found.
@@ -164,6 +166,7 @@ pub(super) fn main(common: &Common, arguments: &Arguments) -> Result<(), Failure
         interrupted: &interrupted,
         server: server.as_ref(),
         store: arguments.store.as_deref(),
+        past: None,
     })?;
     report(arguments.format, &config, &found)?;
     found.complaints.iter().for_each(say);
@@ -197,7 +200,7 @@ pub(super) fn replay(run: &Run<'_>) -> Result<Found, Failure> {
     let timeline = Timeline::default();
     let (recording, mut watchers, feeds) = record(run.store, config, publisher.names())?;
     if !config.alerts.rules.is_empty() {
-        let evaluator = Evaluator::new(&config.alerts, None);
+        let evaluator = Evaluator::new(&config.alerts, run.past.clone());
         watchers.push(timeline.of(evaluator, Arc::clone(&rules), recording.as_ref().map(Recording::alerts)));
     }
     if let Some(server) = run.server {

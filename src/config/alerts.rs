@@ -47,6 +47,10 @@ pub struct AlertRule {
     /// The past of a limit such as `3x`: a duration that ends now (default 1 h), or `same hour yesterday`.
     #[serde(skip_serializing_if = "Given::is_none")]
     pub baseline: Given,
+    /// The fewest samples that a ratio or a quantile is made of, such as `100` TCP segments in the window; a value of fewer
+    /// is no data (default: any number will do).
+    #[serde(skip_serializing_if = "Given::is_none")]
+    pub min_samples: Given,
     /// The level at which it resolves, on the good side of the limit (default: the limit).
     #[serde(skip_serializing_if = "Given::is_none")]
     pub clear: Given,
@@ -78,7 +82,7 @@ impl AlertRule {
     pub(super) fn known() -> serde_json::Value {
         serde_json::json!({
             "name": null, "metric": null, "where": {}, "window": null, "above": null, "below": null, "absent": null,
-            "baseline": null, "clear": null, "for": null, "keep_firing_for": null, "severity": null, "labels": {},
+            "baseline": null, "min_samples": null, "clear": null, "for": null, "keep_firing_for": null, "severity": null, "labels": {},
             "summary": null, "runbook_url": null, "notify": [],
         })
     }
@@ -145,15 +149,16 @@ impl Reading<'_> {
         self.receivers();
         let of_metric = self.metric().map(|metric| {
             let window = self.window(metric);
-            (metric, self.selectors(metric), window, self.condition(metric))
+            (metric, self.selectors(metric), window, self.condition(metric), self.min_samples(metric))
         });
-        if let (Some((metric, selectors, window, Some(condition))), []) = (of_metric, &self.mistakes[..]) {
+        if let (Some((metric, selectors, window, Some(condition), min_samples)), []) = (of_metric, &self.mistakes[..]) {
             let rule = Rule {
                 name: name.into(),
                 metric,
                 selectors,
                 window: window.unwrap_or_default(),
                 condition,
+                min_samples,
                 hold,
                 keep_firing,
                 severity,
@@ -312,7 +317,12 @@ impl Reading<'_> {
                 .limits(metric, "below", &self.written.below)
                 .map(|(limit, clear)| Condition::Below { limit, clear }),
             _ => {
-                for (key, given) in [("clear", &self.written.clear), ("baseline", &self.written.baseline)] {
+                let of_limits = [
+                    ("clear", &self.written.clear),
+                    ("baseline", &self.written.baseline),
+                    ("min_samples", &self.written.min_samples),
+                ];
+                for (key, given) in of_limits {
                     if !given.is_none() {
                         self.wrong(key, "is given, and `absent` has no limit");
                     }
@@ -320,6 +330,28 @@ impl Reading<'_> {
                 Some(Condition::Absent)
             }
         }
+    }
+
+    fn min_samples(&mut self, metric: &Metric) -> u64 {
+        let Some(text) = &self.written.min_samples.0 else { return 0 };
+        let Some(samples) = metric.samples() else {
+            let message = format!(
+                "is given, and `{}` is made of no samples: it is for ratios of counts and for quantiles",
+                metric.name
+            );
+            self.wrong("min_samples", message);
+            return 0;
+        };
+        let is_of_bytes = samples == "bytes";
+        limits::samples(text, is_of_bytes).unwrap_or_else(|| {
+            let example = if is_of_bytes {
+                "bytes in the window such as `1MiB`".to_owned()
+            } else {
+                format!("a number of {samples} in the window such as `100`")
+            };
+            self.wrong("min_samples", format!("is {}, allowed {example} (`{}`)", quoted(text), metric.name));
+            0
+        })
     }
 
     fn absent(&mut self) -> bool {

@@ -16,6 +16,7 @@ mod flows;
 mod keeper;
 mod layout;
 mod measures;
+mod pictures;
 mod place;
 mod points;
 mod prune;
@@ -35,6 +36,7 @@ mod writer;
 pub use calendar::Zone;
 pub use error::Error;
 pub use measures::{Measures, Second, Tcp};
+pub use pictures::Pictures;
 pub use query::{
     Calendar, FlowAnswer, FlowQuery, Host, HostAnswer, Info, Point, Range, Series, SeriesAnswer, SeriesQuery, TierInfo,
     Total, Usage,

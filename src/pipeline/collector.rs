@@ -4,7 +4,7 @@ use super::shard::{Report, ReportReceiver};
 use super::{FlowDesk, InterfaceNames, Watcher};
 use crate::capture::InterfaceInfo;
 use crate::packet::InterfaceId;
-use crate::stats::{Capture, Snapshot, StatsAggregator, Tally};
+use crate::stats::{Capture, HistoryHealth, Snapshot, StatsAggregator, Tally};
 use crate::time::{Advance, PacketClock, Tick, Timestamp};
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -24,6 +24,7 @@ enum News {
     Removed(InterfaceId),
     Capture(InterfaceId, Box<Capture>),
     Reloaded(u64, Vec<(InterfaceId, Capture)>),
+    History(HistoryHealth),
     Shard(ReportReceiver),
 }
 
@@ -66,6 +67,11 @@ impl Publisher {
     /// Another configuration holds from now on, with these states; one picture shows both or neither.
     pub fn reloaded(&self, generation: u64, captures: Vec<(InterfaceId, Capture)>) {
         drop(self.news.send(News::Reloaded(generation, captures)));
+    }
+
+    /// How the history fares, where there is one (live only: a replay says the same whatever disk it runs on).
+    pub fn history(&self, health: HistoryHealth) {
+        drop(self.news.send(News::History(health)));
     }
 
     /// A shard that begins while others run.
@@ -303,6 +309,7 @@ impl Collector {
                     self.aggregator.set_generation(generation);
                     captures.into_iter().for_each(|(id, capture)| self.aggregator.capture(id, capture));
                 }
+                Ok(News::History(health)) => self.aggregator.set_history(health),
                 Ok(News::Shard(reports)) => self.shards.push(reports),
                 Err(error) => return error.is_empty(),
             }

@@ -6,7 +6,7 @@ use super::interface::add_optional;
 use super::series::{Series, ticks};
 use super::talkers::TalkerWindows;
 use super::tally::TableState;
-use super::{Buckets, Capture, Config, OwnCounters, Snapshot, Tally};
+use super::{Buckets, Capture, Config, HistoryHealth, OwnCounters, Snapshot, Tally};
 use crate::packet::InterfaceId;
 use crate::time::{Step, Tick};
 use std::collections::BTreeMap;
@@ -251,6 +251,11 @@ impl StatsAggregator {
     /// Another configuration holds from now on.
     pub fn set_generation(&mut self, generation: u64) {
         self.own.config_generation = generation;
+    }
+
+    /// How the history fares from now on.
+    pub fn set_history(&mut self, health: HistoryHealth) {
+        self.own.history = Some(health);
     }
 
     /// The newest tick; `None` before the first one.

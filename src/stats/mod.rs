@@ -27,8 +27,8 @@ pub use aggregator::StatsAggregator;
 pub use counters::{CONVERSATIONS, Counters, DropStage, TCP_FLAGS, TcpCounters, Volume, conversation};
 pub use histogram::{Buckets, Exemplar};
 pub use snapshot::{
-    CAPPED_LABELS, Capture, Gap, InterfaceSnapshot, KernelCounters, OwnCounters, Peak, Quantiles, Snapshot, Talker,
-    TalkerKey, TalkerTable, WindowSnapshot,
+    CAPPED_LABELS, Capture, Gap, HistoryHealth, InterfaceSnapshot, KernelCounters, OwnCounters, Peak, Quantiles,
+    Snapshot, Talker, TalkerKey, TalkerTable, WindowSnapshot,
 };
 pub use talkers::TalkerSketches;
 pub use tally::{TableState, Tally};

@@ -53,6 +53,17 @@ pub struct OwnCounters {
     /// What went to `other` because a cap was reached, by [`CAPPED_LABELS`]: frames for `interface` and `vlan`, keys for
     /// `talker`. Classes and ports are listed in full by the config, so theirs stays 0.
     pub label_overflow: [u64; CAPPED_LABELS.len()],
+    /// How the history fares; `None` where none is kept, and in replay.
+    pub history: Option<HistoryHealth>,
+}
+
+/// Whether what happens is being remembered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HistoryHealth {
+    /// Records are not written now (the disk is full or fails, the store cannot be opened), or some were lost a moment ago.
+    pub failing: bool,
+    /// Damaged stores that were set aside since the start.
+    pub quarantined: u64,
 }
 
 /// One interface at one tick.

@@ -20,6 +20,7 @@ mod server;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod history;
 mod hook;
 mod kill;
 mod kinds;

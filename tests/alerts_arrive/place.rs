@@ -1,5 +1,6 @@
 //! A daemon that may be killed and started again, with its configuration, its secrets and its state.
 
+use crate::rig::launch::Launch;
 use crate::rig::{BIND, START, Wire, directory_for_all};
 use crate::support::program::{Ended, netmon, run};
 use crate::support::running::{Running, wait_until};
@@ -27,7 +28,7 @@ impl<'a> Place<'a> {
         Self { wire, directory, secrets: [names, files] }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
@@ -50,14 +51,26 @@ impl<'a> Place<'a> {
 
     /// Started; ready or not.
     pub fn begin(&self) -> Running {
+        self.launch().begin()
+    }
+
+    fn launch(&self) -> Launch<'a> {
         let config = self.path("netmon.yaml");
         let launch = self.wire.netmon("m0").option("--config", &config.to_string_lossy());
-        launch.set("state.directory", &self.path("state").to_string_lossy()).begin()
+        launch.set("state.directory", &self.path("state").to_string_lossy())
     }
 
     /// Started and ready.
     pub fn start(&self) -> Running {
-        let mut running = self.begin();
+        self.ready(self.begin())
+    }
+
+    /// Started and ready, with a history.
+    pub fn start_remembering(&self) -> Running {
+        self.ready(self.launch().set("history.enabled", "true").begin())
+    }
+
+    fn ready(&self, mut running: Running) -> Running {
         wait_until("netmon to be ready", START, || {
             assert_eq!(running.ended(), None, "netmon ended before it was ready");
             self.wire.monitor.get(&format!("http://{BIND}/readyz"), &[])

@@ -53,6 +53,9 @@ pub(super) const METRICS: &[Metric] = &[
     row("active_flows", Count, &[D::Transport], Read::Now(active_flows), "Flows in the table that have not ended."),
     row("half_open_flows", Count, &[], Read::Now(half_open_flows), "TCP flows in the table whose handshake is not complete."),
     row("flow_table_fill_ratio", Ratio, &[], Read::Own(|s| part(s.own.flow_table_entries, s.own.flow_table_limit)), "Records in the flow table by the most it holds."),
+    // The history.
+    row("history_failing", YesNo, &[], Read::Own(|s| s.own.history.map(|history| f64::from(u8::from(history.failing)))), "1 while records of the history cannot be written (disk full, failing or not to be opened) or were lost within the minute, 0 while all are kept; no data without a history and in replay."),
+    row("history_quarantined", Count, &[], Read::Own(|s| s.own.history.map(|history| history.quarantined as f64)), "Damaged history stores that were set aside since the start; no data without a history and in replay."),
     // TCP health.
     row("retransmit_ratio", Ratio, &[D::Direction], Read::Share(|c, s| [chosen(&c.tcp.retransmitted_segments, s[0]), chosen(&c.tcp.segments, s[0])]), "Retransmitted segments by all TCP segments."),
     row("retransmitted_segments_per_second", PerSecond, &[D::Direction], Read::Rate(|c, s| chosen(&c.tcp.retransmitted_segments, s[0])), "Segments whose sequence numbers were already seen."),

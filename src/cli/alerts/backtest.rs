@@ -1,24 +1,40 @@
-//! `netmon alerts backtest`: what rules would have done on captures.
+//! `netmon alerts backtest`: what rules would have done on captures, or on what a store remembers.
 
+use super::at_rest::{self, Looked, Tried};
 use super::show;
-use crate::alert::{State, Transition};
+use crate::alert::{Rule, State, Transition};
 use crate::cli::replay::{self, Run};
 use crate::cli::signals::Signals;
 use crate::cli::table::Table;
 use crate::cli::{Common, Failure, Format, load, print, say};
 use crate::config::{Config, Loaded, from_yaml};
+use crate::history::{self, Range, Reader};
+use crate::lookback::{self, Question, Topic};
 use crate::pipeline::{Keep, Pace};
-use crate::time::Timestamp;
+use crate::time::{NANOS_PER_SECOND, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
 pub(super) struct Arguments {
     /// Capture files
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "store", value_name = "FILE")]
     files: Vec<OsString>,
+    /// A history store that no process writes to: rules are run over what it holds, or, with capture files, compare with
+    /// it as the time before
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
+    /// The beginning of what the store holds (default: all of it)
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, requires = "store", conflicts_with = "files")]
+    from: Option<String>,
+    /// The end of it
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, requires = "store", conflicts_with = "files")]
+    to: Option<String>,
     /// A rule as it would stand in `alerts:`, in place of those of the configuration:
     /// '{ name: A, metric: bytes_per_second, window: 10s, above: 1MiB }'
     #[arg(long = "rule", value_name = "YAML")]
@@ -27,15 +43,23 @@ pub(super) struct Arguments {
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
     /// Only frames that match this filter (tcpdump syntax, pcap-filter(7))
-    #[arg(long, value_name = "EXPRESSION")]
+    #[arg(long, value_name = "EXPRESSION", requires = "files")]
     bpf: Option<String>,
     /// Name of the interface (default: the file's stem; for pcapng the interface's own name)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", requires = "files")]
     interface: Option<String>,
     /// A network on this side of the capture point, to tell receive from transmit
-    #[arg(long, value_name = "CIDR")]
+    #[arg(long, value_name = "CIDR", requires = "files")]
     local_network: Vec<ipnet::IpNet>,
 }
+
+const HELP: &str = "Examples:
+  netmon alerts backtest office.pcap -c netmon.yaml
+  netmon alerts backtest --store history.redb --from -1d -c netmon.yaml
+  netmon alerts backtest monday.pcap --store history.redb --rule '{ ..., above: 3x, baseline: same hour yesterday }'
+
+The history has sums by second, ten seconds, minute and hour; which of them a rule is run over follows from its window and
+from how far back they reach. It keeps no quantiles, hosts or classes. What was not recorded is blind, not zero.";
 
 pub(super) fn main(common: &Common, arguments: &Arguments) -> Result<(), Failure> {
     let mut config = config(common, arguments)?;
@@ -45,10 +69,69 @@ pub(super) fn main(common: &Common, arguments: &Arguments) -> Result<(), Failure
             "there is no rule to try: the configuration has none, and no --rule is given"
         )));
     }
+    match &arguments.store {
+        Some(store) if arguments.files.is_empty() => on_store(config, arguments, &open(store)?),
+        store => on_captures(common, &config, arguments, store.as_deref()),
+    }
+}
+
+/// Opens a store for reading.
+fn open(path: &Path) -> Result<Reader, Failure> {
+    Reader::open(path).map_err(|error| match error {
+        history::Error::Held { .. } => {
+            let next =
+                "stop netmon first, or take a snapshot of its file system: a copy of a file that is written is none";
+            Failure::Run(anyhow::anyhow!("{error}, and rules are tried on a store at rest; {next}"))
+        }
+        error => Failure::run(error),
+    })
+}
+
+fn on_store(mut config: Config, arguments: &Arguments, reader: &Reader) -> Result<(), Failure> {
+    let unanswered = take_unanswerable(&mut config, !arguments.rules.is_empty())?;
+    let range = range(arguments, reader)?;
+    let past = crate::app::at_rest(reader.clone());
+    let tried = at_rest::run(reader, &config.alerts, range, &past).map_err(Failure::run)?;
+    let counts = counts(&config, &tried.transitions, tried.end);
+    let text = match arguments.format {
+        Format::Table => table(&tried.transitions, &counts, &tried.looked),
+        Format::Json => on_store_document(&tried, &counts, &unanswered),
+    };
+    print(text.as_bytes())?;
+    unanswered.iter().for_each(|(rule, why)| say(&format!("rule `{rule}` was left out: {why}")));
+    if tried.bad_records > 0 {
+        say(&format!("{} damaged records were left out", tried.bad_records));
+    }
+    Ok(())
+}
+
+/// Takes out the rules that the history cannot answer for. That is refused where they were asked for one by one, or
+/// where none is left.
+fn take_unanswerable(config: &mut Config, is_asked: bool) -> Result<Vec<(String, String)>, Failure> {
+    let why = |rule: &Arc<Rule>| at_rest::unanswerable(rule).map(|why| (rule.name.to_string(), why));
+    let unanswered: Vec<(String, String)> = config.alerts.rules.iter().filter_map(why).collect();
+    config.alerts.rules.retain(|rule| at_rest::unanswerable(rule).is_none());
+    if !unanswered.is_empty() && (is_asked || config.alerts.rules.is_empty()) {
+        let each: Vec<String> = unanswered.iter().map(|(rule, why)| format!("rule `{rule}`: {why}")).collect();
+        return Err(Failure::usage(anyhow::anyhow!("{}", each.join("; "))));
+    }
+    Ok(unanswered)
+}
+
+/// All that the store holds, unless something else is asked for.
+fn range(arguments: &Arguments, reader: &Reader) -> Result<Range, Failure> {
+    let now = lookback::end_of(reader).map_err(Failure::run)?;
+    let to = arguments.to.clone().unwrap_or_else(|| (now.as_nanos() / NANOS_PER_SECOND + 1).to_string());
+    let given = [("from", arguments.from.as_deref().unwrap_or("0")), ("to", &to)];
+    Question::parse(Topic::Bandwidth, given, now).map(|question| question.range()).map_err(Failure::usage)
+}
+
+fn on_captures(common: &Common, config: &Config, arguments: &Arguments, store: Option<&Path>) -> Result<(), Failure> {
+    let past = store.map(open).transpose()?.map(crate::app::at_rest);
     let interrupted = Signals::of_command()?.stop;
     let found = replay::replay(&Run {
         files: &arguments.files,
-        config: &config,
+        config,
         interface: arguments.interface.clone(),
         bpf: arguments.bpf.clone().or_else(|| config.capture.bpf.clone()),
         pace: Pace::Max,
@@ -58,12 +141,13 @@ pub(super) fn main(common: &Common, arguments: &Arguments) -> Result<(), Failure
         interrupted: &interrupted,
         server: None,
         store: None,
+        past,
     })?;
     let end = found.snapshot.tick.map(|tick| tick.end()).unwrap_or_default();
-    let counts = counts(&config, &found.transitions, end);
+    let counts = counts(config, &found.transitions, end);
     match arguments.format {
-        Format::Table => print(table(&found.transitions, &counts).as_bytes())?,
-        Format::Json => print(document(&found.transitions, &counts).as_bytes())?,
+        Format::Table => print(table(&found.transitions, &counts, &[]).as_bytes())?,
+        Format::Json => print(text(&document(&found.transitions, &counts)).as_bytes())?,
     }
     found.complaints.iter().for_each(say);
     if found.failed { Err(Failure::Said(1)) } else { Ok(()) }
@@ -137,7 +221,7 @@ impl Count {
     }
 }
 
-fn table(transitions: &[Transition], counts: &[(String, Count)]) -> String {
+fn table(transitions: &[Transition], counts: &[(String, Count)], looked: &[Looked]) -> String {
     let mut out = String::new();
     show::timeline("Timeline", transitions, &mut out);
     let mut table = Table::new("Rules", &["rule", ">pending", ">fired", ">resolved", ">firing", ">longest"]);
@@ -152,10 +236,42 @@ fn table(transitions: &[Transition], counts: &[(String, Count)]) -> String {
         ]);
     }
     table.print(&mut out);
+    let mut table = Table::new("From the history", &["rule", "steps of", "from", "to", ">not recorded"]);
+    for Looked { rule, tier, span, missing } in looked {
+        let (from, to) = (at(span.from), at(span.to));
+        table.row([rule.to_string(), tier.to_string(), from.to_string(), to.to_string(), format!("{missing} s")]);
+    }
+    table.print(&mut out);
     out.trim_start_matches('\n').to_owned()
 }
 
-fn document(transitions: &[Transition], counts: &[(String, Count)]) -> String {
+fn at(second: u64) -> Timestamp {
+    Timestamp::from_nanos(second.saturating_mul(NANOS_PER_SECOND))
+}
+
+fn text(document: &Value) -> String {
+    format!("{document:#}\n")
+}
+
+fn on_store_document(tried: &Tried, counts: &[(String, Count)], unanswered: &[(String, String)]) -> String {
+    let mut document = document(&tried.transitions, counts);
+    let looked = |looked: &Looked| {
+        json!({
+            "rule": &*looked.rule,
+            "tier": looked.tier.name(),
+            "from": at(looked.span.from).to_string(),
+            "to": at(looked.span.to).to_string(),
+            "missing_seconds": looked.missing,
+        })
+    };
+    document["looked_at"] = tried.looked.iter().map(looked).collect();
+    document["unanswered"] =
+        unanswered.iter().map(|(rule, reason)| json!({ "rule": rule, "reason": reason })).collect();
+    document["bad_records"] = tried.bad_records.into();
+    text(&document)
+}
+
+fn document(transitions: &[Transition], counts: &[(String, Count)]) -> Value {
     let row = |(rule, count): &(String, Count)| {
         json!({
             "rule": rule,
@@ -167,5 +283,5 @@ fn document(transitions: &[Transition], counts: &[(String, Count)]) -> String {
         })
     };
     let rules: Vec<Value> = counts.iter().map(row).collect();
-    format!("{:#}\n", json!({ "schema": 1, "alerts": show::document(transitions), "rules": rules }))
+    json!({ "schema": 1, "alerts": show::document(transitions), "rules": rules })
 }

@@ -15,7 +15,8 @@ pub(super) struct Arguments {
 
 const HELP: &str =
     "Labels in brackets are added up unless a rule's `where` names them; every other value of a label is an
-alert of its own. A metric without a window is the value of the moment.";
+alert of its own. A metric without a window is the value of the moment. Ratios and quantiles take `min_samples`;
+with --format json it is said of what.";
 
 pub(super) fn main(arguments: &Arguments) -> Result<(), Failure> {
     match arguments.format {
@@ -60,6 +61,7 @@ fn row(metric: &Metric) -> Value {
         "window": metric.takes_window(),
         "window_above_1s": metric.takes_long_window(),
         "needs_full_window": metric.needs_full_window(),
+        "samples": metric.samples(),
         "labels": metric.labels().collect::<Vec<_>>(),
         "summed_labels": metric.summed_labels().collect::<Vec<_>>(),
         "help": metric.help,

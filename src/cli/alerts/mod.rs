@@ -1,5 +1,6 @@
-//! `netmon alerts`: what can be watched, and rules tried on captures.
+//! `netmon alerts`: what can be watched, and rules tried on captures and on the history.
 
+mod at_rest;
 mod backtest;
 mod daemon;
 mod expect;
@@ -22,7 +23,7 @@ pub(super) struct Arguments {
 enum Command {
     /// Run rules over captures and compare what fires with what is expected
     Test(test::Arguments),
-    /// What rules would have done on captures: a timeline, and a count for each
+    /// What rules would have done on captures or on a history store: a timeline, and a count for each
     Backtest(backtest::Arguments),
     /// What rules can watch, with units and labels
     Metrics(metrics::Arguments),

@@ -39,6 +39,13 @@ fn bytes_per_second(text: &str) -> Option<f64> {
     rate.or_else(|| text.parse::<Size>().ok().map(|size| size.0 as f64))
 }
 
+/// A whole number from 1 on; of bytes also a size such as `1MiB`.
+pub(super) fn samples(text: &str, is_of_bytes: bool) -> Option<u64> {
+    let plain = || text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok()).flatten();
+    let size = || is_of_bytes.then(|| text.parse::<Size>().ok()).flatten().map(|size| size.0);
+    plain().or_else(size).filter(|samples| (1..=1_000_000_000_000_000).contains(samples))
+}
+
 /// `0.05` or `5%`.
 pub(in crate::config) fn share(text: &str) -> Option<f64> {
     let value = match text.strip_suffix('%') {

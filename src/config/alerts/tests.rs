@@ -155,6 +155,26 @@ fn each_mistake_has_its_message() {
             "`alerts[0].baseline` is given, and `above` is no multiple of the past such as `3x`",
         ),
         (
+            "metric: bytes_per_second, window: 10s, above: 1, min_samples: 100",
+            "`alerts[0].min_samples` is given, and `bytes_per_second` is made of no samples: it is for ratios of counts and for quantiles",
+        ),
+        (
+            "metric: retransmit_ratio, window: 10s, above: 5%, min_samples: 0",
+            "`alerts[0].min_samples` is `0`, allowed a number of TCP segments in the window such as `100` (`retransmit_ratio`)",
+        ),
+        (
+            "metric: handshake_rtt_p95_seconds, window: 10s, above: 1s, min_samples: 1MiB",
+            "`alerts[0].min_samples` is `1MiB`, allowed a number of handshakes in the window such as `100` (`handshake_rtt_p95_seconds`)",
+        ),
+        (
+            "metric: protocol_bytes_ratio, window: 10s, above: 5%, min_samples: many",
+            "`alerts[0].min_samples` is `many`, allowed bytes in the window such as `1MiB` (`protocol_bytes_ratio`)",
+        ),
+        (
+            "metric: retransmit_ratio, window: 10s, absent: true, min_samples: 5",
+            "`alerts[0].min_samples` is given, and `absent` has no limit",
+        ),
+        (
             "metric: active_flows, above: 1, for: soon",
             "`alerts[0].for` is `soon` (no duration such as `10s` or `1h30min`), allowed 0 s to 24 h (default 0 s)",
         ),
@@ -192,9 +212,9 @@ fn all_mistakes_of_all_rules_are_told_at_once_with_their_lines() {
     let expected = "\
 config `f:4`: `alerts[0].window` is 7 s, allowed 1 s, 10 s or 60 s (`aggregation.windows`)
 config `f:5`: `alerts[0].above` is `much`, allowed bytes per second such as `100MiB`, `100MiB/s` or `800Mbit/s`, or a multiple of the past such as `3x` (`bytes_per_second`)
-config `f:6`: `alerts[1]` is `just text`, allowed a map with the keys `name`, `metric`, `where`, `window`, `above`, `below`, `absent`, `baseline`, `clear`, `for`, `keep_firing_for`, `severity`, `labels`, `summary`, `runbook_url`, `notify`
+config `f:6`: `alerts[1]` is `just text`, allowed a map with the keys `name`, `metric`, `where`, `window`, `above`, `below`, `absent`, `baseline`, `min_samples`, `clear`, `for`, `keep_firing_for`, `severity`, `labels`, `summary`, `runbook_url`, `notify`
 config `f:7`: `alerts[2].name` is `A`, which is the name of `alerts[0]` already
-config `f:10`: unknown key `alerts[2].colour`, allowed `alerts[2].above`, `alerts[2].absent`, `alerts[2].baseline`, `alerts[2].below`, `alerts[2].clear`, `alerts[2].for`, `alerts[2].keep_firing_for`, `alerts[2].labels`, `alerts[2].metric`, `alerts[2].name`, `alerts[2].notify`, `alerts[2].runbook_url`, `alerts[2].severity`, `alerts[2].summary`, `alerts[2].where`, `alerts[2].window`";
+config `f:10`: unknown key `alerts[2].colour`, allowed `alerts[2].above`, `alerts[2].absent`, `alerts[2].baseline`, `alerts[2].below`, `alerts[2].clear`, `alerts[2].for`, `alerts[2].keep_firing_for`, `alerts[2].labels`, `alerts[2].metric`, `alerts[2].min_samples`, `alerts[2].name`, `alerts[2].notify`, `alerts[2].runbook_url`, `alerts[2].severity`, `alerts[2].summary`, `alerts[2].where`, `alerts[2].window`";
     assert_eq!(rules(yaml).unwrap_err(), expected);
 }
 
@@ -241,7 +261,7 @@ fn the_known_keys_are_those_of_the_rule() {
 proptest! {
     #[test]
     fn any_text_of_a_rule_is_taken_or_refused(
-        key in 0_usize..14,
+        key in 0_usize..15,
         text in r#"[0-9.]{0,8}(x|%|MiB|s|min|bit/s)?|\PC{0,24}|same hour yesterday|[a-z_*?!]{0,16}"#,
         metric in 0..Metric::all().len(),
     ) {
@@ -266,7 +286,8 @@ proptest! {
             9 => rule.keep_firing_for = given,
             10 => rule.severity = given,
             11 => drop(rule.labels.insert(text, Given(Some("v".into())))),
-            12 => drop(rule.selectors.insert("interface".into(), Texts(vec![text]))),
+            12 => rule.min_samples = given,
+            13 => drop(rule.selectors.insert("interface".into(), Texts(vec![text]))),
             _ => rule.runbook_url = given,
         }
         let known = Known { windows: vec![secs(1), secs(10)], has_history: true, ..Known::default() };
