@@ -303,3 +303,15 @@ fn sources(
         rooms: Rooms::default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{http, metrics};
+
+    #[test]
+    fn the_metrics_name_handlers_and_bounds_as_the_server_counts_them() {
+        assert_eq!(metrics::HANDLERS, http::HANDLERS);
+        assert_eq!(metrics::TIMED_HANDLERS, http::TIMED);
+        assert_eq!(metrics::ANSWER_BOUNDS, http::DURATION_BOUNDS);
+    }
+}

@@ -34,8 +34,8 @@ pub use notifications::{
     DROP_REASONS, FAILURE_REASONS, MAX_RECEIVERS, NOTIFICATION_BOUNDS, NotificationState, ReceiverState,
 };
 pub use process::{
-    BuildInfo, Confined, EVALUATION_BOUNDS, HttpFacts, HttpRequests, LAYERS, Privileges, Process, ProcessFiles,
-    RENDER_BOUNDS, Reloads, SelfState,
+    ANSWER_BOUNDS, BuildInfo, Confined, EVALUATION_BOUNDS, HANDLERS, HttpFacts, HttpRequests, LAYERS, Privileges,
+    Process, ProcessFiles, RENDER_BOUNDS, Reloads, SelfState, TIMED_HANDLERS,
 };
 
 use crate::alert;

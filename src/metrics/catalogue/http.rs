@@ -2,31 +2,17 @@
 
 use super::count;
 use crate::metrics::family::{Dimension, Family, Value};
+use crate::metrics::process::{ANSWER_BOUNDS, TIMED_HANDLERS};
 use crate::stats::Buckets;
-
-/// Upper bounds of answering times in nanoseconds, as the server counts them: 1 ms to 10 s.
-const BOUNDS: &[u64] = &[
-    1_000_000,
-    2_500_000,
-    5_000_000,
-    10_000_000,
-    25_000_000,
-    50_000_000,
-    100_000_000,
-    250_000_000,
-    500_000_000,
-    1_000_000_000,
-    10_000_000_000,
-];
 
 pub(super) const FAMILIES: &[Family] = &[
     Family::seconds_histogram(
         "netmon_http_request_duration_seconds",
         "Time from the head of a request to the head of its answer; for ws until the stream is open.",
-        BOUNDS,
+        ANSWER_BOUNDS,
         &[Dimension::TIMED_HANDLER],
         |view, [handler, ..]| {
-            let durations: &[Buckets; 3] = view.own.http_durations.as_ref()?;
+            let durations: &[Buckets; TIMED_HANDLERS.len()] = view.own.http_durations.as_ref()?;
             Some(Value::Histogram(&durations[handler]))
         },
     )
