@@ -20,8 +20,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use serde_json::Value;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -73,9 +73,18 @@ struct Inner {
     reader: ArcSwapOption<Reader>,
     /// Records that came while the store was not open.
     dropped: AtomicU64,
+    /// Of a replay, whose time is that of its packets.
+    is_replay: bool,
+    /// The file of a replay that is over. It is opened for each question, so that others may have it in between.
+    rests: OnceLock<PathBuf>,
 }
 
 impl Keeper {
+    /// The way to the store of a replay, once that is being written. `now` in its questions is the end of what it holds.
+    pub fn of_replay() -> Self {
+        Self(Arc::new(Inner { is_replay: true, ..Inner::default() }))
+    }
+
     /// Who answers questions; `None` while the store is not open.
     pub fn reader(&self) -> Option<Reader> {
         self.0.reader.load().as_deref().cloned()
@@ -90,8 +99,12 @@ impl Keeper {
         topic: Topic,
         parameters: impl IntoIterator<Item = (&'p str, &'p str)>,
     ) -> Result<Value, Refusal> {
-        let reader = self.reader().ok_or_else(|| history::Error::Closed { path: history::Config::FILE.into() })?;
-        lookback::answer(&reader, topic, parameters, super::wall_clock())
+        let reader = match self.0.rests.get() {
+            Some(file) => Reader::open(file)?,
+            None => self.reader().ok_or_else(|| history::Error::Closed { path: history::Config::FILE.into() })?,
+        };
+        let now = if self.0.is_replay { lookback::end_of(&reader)? } else { super::wall_clock() };
+        lookback::answer(&reader, topic, parameters, now)
     }
 
     /// Keeps an alert's change of state. Never waits.
@@ -335,10 +348,12 @@ fn causes(error: &history::Error) -> String {
 pub struct Recording {
     writer: Writer,
     flows: JoinHandle<()>,
+    file: PathBuf,
+    keeper: Keeper,
 }
 
 impl Recording {
-    /// Takes the file. Gives who watches the collector, and what every shard feeds.
+    /// Takes the file; `keeper` leads there from then on. Gives who watches the collector, and what every shard feeds.
     ///
     /// # Errors
     /// [`history::Error`] in the chain: the file is no store, is in use, or cannot be written.
@@ -346,16 +361,18 @@ impl Recording {
         settings: &history::Settings,
         file: PathBuf,
         names: InterfaceNames,
+        keeper: Keeper,
     ) -> anyhow::Result<(Self, Box<dyn Watcher>, FlowFeed)> {
         if !may_be_store(&file) {
             return Err(NotAStore(file).into());
         }
-        let writer = Store::open(settings.of_replay(file)).and_then(Store::start)?;
+        let writer = Store::open(settings.of_replay(file.clone())).and_then(Store::start)?;
+        keeper.opened(&writer);
         let (feed, receiver) = FlowFeed::new(Mode::Replay);
         let (of_flows, of_seconds) = (writer.feed(), writer.feed());
         let flows = spawn("history-flows", move || keep_flows(&receiver, &names, &of_flows))?;
         let watch = Watch::replay(move |second| of_seconds.second(second));
-        Ok((Self { writer, flows }, Box::new(watch), feed))
+        Ok((Self { writer, flows, file, keeper }, Box::new(watch), feed))
     }
 
     /// Where alerts' changes of state are handed over.
@@ -370,6 +387,8 @@ impl Recording {
     pub fn finish(self) -> anyhow::Result<()> {
         super::live::join(self.flows);
         self.writer.close().context("the history is not complete")?;
+        // It is finished once.
+        drop(self.keeper.0.rests.set(self.file));
         Ok(())
     }
 }

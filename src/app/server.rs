@@ -131,7 +131,7 @@ impl Bound {
         sources.rooms.control = daemon.is_some().then(|| api.control());
         let (notifications, history) = daemon.map_or((None, None), |daemon| (daemon.notifications, daemon.history));
         alert_rooms::mount(&mut sources.rooms, Arc::clone(&board), notifications);
-        sources.rooms.history = history.map(history_room::room);
+        sources.rooms.history = history.map(history_room::room).or(sources.rooms.history);
         let url = |listener: &http::Listener| match listener.url() {
             Some(url) if is_tls => url.replacen("http:", "https:", 1),
             Some(url) => url,
@@ -171,13 +171,15 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds and serves at once.
+    /// Binds and serves at once, without control. A replay that is written down answers from its store, too.
     ///
     /// # Errors
     /// [`http::BindError`] for the first listener that cannot be bound; or when the system refuses a thread.
-    pub fn start(loaded: &Loaded) -> anyhow::Result<Self> {
+    pub fn start(loaded: &Loaded, history: Option<Keeper>) -> anyhow::Result<Self> {
         let config = &loaded.config;
-        Bound::new(&config.api, &config.aggregation, &config.alerts)?.start(loaded, None)
+        let mut bound = Bound::new(&config.api, &config.aggregation, &config.alerts)?;
+        bound.sources.rooms.history = history.map(history_room::room);
+        bound.start(loaded, None)
     }
 
     /// Where flows are asked for.
@@ -299,5 +301,16 @@ fn sources(
         access: Access::default(),
         seconds: Seconds::default(),
         rooms: Rooms::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{http, metrics};
+
+    #[test]
+    fn the_metrics_name_handlers_as_the_server_counts_them() {
+        assert_eq!(metrics::HANDLERS, http::HANDLERS);
+        assert_eq!(metrics::TIMED_HANDLERS, http::TIMED);
     }
 }

@@ -6,7 +6,7 @@ use super::progress::Progress;
 use super::signals::Signals;
 use super::{Common, Failure, load, logging, print, say, summary};
 use crate::alert::{Evaluator, Past, Transition};
-use crate::app::{Board, Recording, Server, Timeline};
+use crate::app::{Board, Keeper, Recording, Server, Timeline};
 use crate::capture::{Adapter, CaptureError, Input, Options, Poll, Savefiles};
 use crate::config::{Config, Override};
 use crate::flow::{FlowRecord, HashKey, PARTITIONS};
@@ -119,8 +119,8 @@ pub(super) struct Run<'a> {
     pub(super) quiet: bool,
     pub(super) interrupted: &'a Arc<AtomicBool>,
     pub(super) server: Option<&'a Server>,
-    /// Where a history of it is written.
-    pub(super) store: Option<&'a Path>,
+    /// Where a history of it is written, and who answers from that.
+    pub(super) store: Option<(&'a Path, Keeper)>,
     /// Who remembers the time before it, for rules that compare with that.
     pub(super) past: Option<Arc<dyn Past>>,
 }
@@ -149,7 +149,9 @@ pub(super) fn main(common: &Common, arguments: &Arguments) -> Result<(), Failure
     let _log = logging(common, &config)?;
     config.local_networks.extend(&arguments.local_network);
     let interrupted = Signals::of_command()?.stop;
-    let server = arguments.serve.then(|| Server::start(&loaded)).transpose();
+    let store = arguments.store.as_deref().map(|file| (file, Keeper::of_replay()));
+    let keeper = store.as_ref().map(|(_, keeper)| keeper.clone());
+    let server = arguments.serve.then(|| Server::start(&loaded, keeper)).transpose();
     let server = server.map_err(Failure::of)?;
     if let Some(server) = &server {
         say(&format!("serving at {}", server.urls().join(", ")));
@@ -165,7 +167,7 @@ pub(super) fn main(common: &Common, arguments: &Arguments) -> Result<(), Failure
         quiet: common.quiet,
         interrupted: &interrupted,
         server: server.as_ref(),
-        store: arguments.store.as_deref(),
+        store,
         past: None,
     })?;
     report(arguments.format, &config, &found)?;
@@ -198,7 +200,7 @@ pub(super) fn replay(run: &Run<'_>) -> Result<Found, Failure> {
     let (mut collector, publisher) = Collector::new(aggregator, receivers, published, Some("replay"));
     let rules = run.server.map(Server::board).unwrap_or_default();
     let timeline = Timeline::default();
-    let (recording, mut watchers, feeds) = record(run.store, config, publisher.names())?;
+    let (recording, mut watchers, feeds) = record(run.store.as_ref(), config, publisher.names())?;
     if !config.alerts.rules.is_empty() {
         let evaluator = Evaluator::new(&config.alerts, run.past.clone());
         watchers.push(timeline.of(evaluator, Arc::clone(&rules), recording.as_ref().map(Recording::alerts)));
@@ -254,9 +256,10 @@ pub(super) fn replay(run: &Run<'_>) -> Result<Found, Failure> {
 /// What a replay is written down with, who watches for it and what the shards feed; nothing of it without `--store`.
 type Recorded = (Option<Recording>, Vec<Box<dyn Watcher>>, Vec<FlowFeed>);
 
-fn record(store: Option<&Path>, config: &Config, names: InterfaceNames) -> Result<Recorded, Failure> {
-    let Some(file) = store else { return Ok((None, Vec::new(), Vec::new())) };
-    let (recording, watcher, feed) = Recording::start(&config.history, file.to_owned(), names).map_err(Failure::of)?;
+fn record(store: Option<&(&Path, Keeper)>, config: &Config, names: InterfaceNames) -> Result<Recorded, Failure> {
+    let Some((file, keeper)) = store else { return Ok((None, Vec::new(), Vec::new())) };
+    let started = Recording::start(&config.history, (*file).to_owned(), names, keeper.clone());
+    let (recording, watcher, feed) = started.map_err(Failure::of)?;
     Ok((Some(recording), vec![watcher], vec![feed]))
 }
 

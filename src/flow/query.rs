@@ -2,7 +2,6 @@
 
 use super::{FlowKey, FlowRecord, State};
 use crate::packet::{InterfaceId, Transport};
-use crate::time::Timestamp;
 use ipnet::IpNet;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -109,6 +108,14 @@ impl FlowKey {
     }
 }
 
+impl FlowRecord {
+    /// Its place in reports and answers that go by `value`, the greatest first: then by first packet, key and last packet,
+    /// so that no two flows have the same.
+    pub fn rank(&self, value: u64) -> impl Ord + use<> {
+        (value, Reverse(self.stats.first_seen), Reverse(self.key), Reverse(self.stats.last_seen))
+    }
+}
+
 /// The best of the flows that were offered so far, at most [`FlowQuery::most`].
 #[derive(Debug)]
 pub struct Best {
@@ -125,9 +132,8 @@ struct Ranked {
 }
 
 impl Ranked {
-    /// Without ties: the rest is by first packet, then key.
-    fn rank(&self) -> (u64, Reverse<Timestamp>, Reverse<FlowKey>) {
-        (self.by, Reverse(self.record.stats.first_seen), Reverse(self.record.key))
+    fn rank(&self) -> impl Ord + use<> {
+        self.record.rank(self.by)
     }
 }
 
@@ -168,10 +174,16 @@ impl Best {
         self.keep(query.most, Ranked { by, record: *record });
     }
 
-    /// Takes over what another one found.
-    pub fn merge(&mut self, query: &FlowQuery, other: Self) {
+    /// Offers a flow to be among the `most` with most bytes.
+    pub fn offer_by_bytes(&mut self, most: usize, record: &FlowRecord) {
+        self.matched += 1;
+        self.keep(most, Ranked { by: record.bytes(), record: *record });
+    }
+
+    /// Takes over what another one found; at most `most` are kept.
+    pub fn merge(&mut self, most: usize, other: Self) {
         self.matched += other.matched;
-        other.rows.into_iter().for_each(|Reverse(row)| self.keep(query.most, row));
+        other.rows.into_iter().for_each(|Reverse(row)| self.keep(most, row));
     }
 
     fn keep(&mut self, most: usize, row: Ranked) {
@@ -204,6 +216,7 @@ mod tests {
     use super::*;
     use crate::flow::FlowStats;
     use crate::packet::Address;
+    use crate::time::Timestamp;
 
     fn flow(n: u8, bytes: u64) -> FlowRecord {
         let key = FlowKey {
@@ -253,7 +266,7 @@ mod tests {
         for part in flows.chunks(6) {
             let mut best = Best::new();
             part.iter().for_each(|flow| best.offer(&query, flow));
-            joined.merge(&query, best);
+            joined.merge(query.most, best);
         }
         assert_eq!((joined.matched(), joined.into_rows()), (20, whole.into_rows()));
     }

@@ -2,7 +2,7 @@
 
 use super::history::{PRUNE_REASONS, TIERS};
 use super::notifications::{DROP_REASONS, FAILURE_REASONS};
-use super::process::LAYERS;
+use super::process::{HANDLERS, LAYERS, TIMED_HANDLERS};
 use super::view::View;
 use crate::alert::Standing;
 use crate::flow::{EndReason, Failure, Phase, Side, State, Untracked, Victim};
@@ -204,9 +204,8 @@ impl Dimension {
     pub(crate) const CAPPED_LABEL: Self =
         closed(&["label"], 5, |n| [["interface", "vlan", "class", "talker", "port"][n], ""]);
     pub(crate) const STEP: Self = closed(&["direction"], 2, |n| [["forward", "backward"][n], ""]);
-    pub(crate) const HANDLER: Self =
-        closed(&["handler"], 5, |n| [["metrics", "health", "api", "page", "other"][n], ""]);
-    pub(crate) const TIMED_HANDLER: Self = closed(&["handler"], 3, |n| [["metrics", "api", "ws"][n], ""]);
+    pub(crate) const HANDLER: Self = closed(&["handler"], HANDLERS.len(), |n| [HANDLERS[n], ""]);
+    pub(crate) const TIMED_HANDLER: Self = closed(&["handler"], TIMED_HANDLERS.len(), |n| [TIMED_HANDLERS[n], ""]);
     pub(crate) const STATUS_CLASS: Self = closed(&["code"], 4, |n| [["2xx", "3xx", "4xx", "5xx"][n], ""]);
     pub(crate) const PRIVILEGE: Self =
         closed(&["state"], 4, |n| [["root", "capability", "dropped", "sandboxed"][n], ""]);

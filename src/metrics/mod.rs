@@ -32,8 +32,8 @@ pub use exporter::Exporter;
 pub use history::{HistoryState, PRUNE_REASONS, TIERS};
 pub use notifications::{DROP_REASONS, FAILURE_REASONS, MAX_RECEIVERS, NotificationState, ReceiverState};
 pub use process::{
-    BuildInfo, Confined, EVALUATION_BOUNDS, HttpFacts, HttpRequests, LAYERS, Privileges, Process, ProcessFiles,
-    RENDER_BOUNDS, Reloads, SelfState,
+    BuildInfo, Confined, EVALUATION_BOUNDS, HANDLERS, HttpFacts, HttpRequests, LAYERS, Privileges,
+    Process, ProcessFiles, RENDER_BOUNDS, Reloads, SelfState, TIMED_HANDLERS,
 };
 
 use crate::alert;

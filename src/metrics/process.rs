@@ -24,8 +24,8 @@ pub struct SelfState {
     pub process: Option<Process>,
     /// Answers of the HTTP server.
     pub http_requests: Option<HttpRequests>,
-    /// Times of those answers by handler (metrics, api, ws), in nanoseconds.
-    pub http_durations: Option<[Buckets; 3]>,
+    /// Times of those answers by [`TIMED_HANDLERS`], over [`Buckets::ANSWER`], in nanoseconds.
+    pub http_durations: Option<[Buckets; TIMED_HANDLERS.len()]>,
     /// Streams that are open, and messages that slow ones did not get.
     pub websockets: Option<[u64; 2]>,
     /// Durations of earlier renderings, over [`RENDER_BOUNDS`], in nanoseconds.
@@ -57,8 +57,8 @@ pub struct Confined {
 pub struct HttpFacts {
     /// Answers.
     pub requests: HttpRequests,
-    /// Their times by handler (metrics, api, ws), in nanoseconds.
-    pub durations: Option<[Buckets; 3]>,
+    /// Their times by [`TIMED_HANDLERS`], over [`Buckets::ANSWER`], in nanoseconds.
+    pub durations: Option<[Buckets; TIMED_HANDLERS.len()]>,
     /// Streams that are open, and messages that slow ones did not get.
     pub websockets: Option<[u64; 2]>,
 }
@@ -69,8 +69,14 @@ impl From<HttpRequests> for HttpFacts {
     }
 }
 
-/// Answers by handler (metrics, health, api, page, other), then by class of status (2xx to 5xx).
-pub type HttpRequests = [[u64; 4]; 5];
+/// Values of the `handler` label of answers.
+pub const HANDLERS: [&str; 5] = ["metrics", "health", "api", "page", "other"];
+
+/// Values of the `handler` label of answering times.
+pub const TIMED_HANDLERS: [&str; 3] = ["metrics", "api", "ws"];
+
+/// Answers by [`HANDLERS`], then by class of status (2xx to 5xx).
+pub type HttpRequests = [[u64; 4]; HANDLERS.len()];
 
 /// Upper bounds of rendering times in nanoseconds: 50 µs to 1 s.
 pub const RENDER_BOUNDS: &[u64] = &[

@@ -89,7 +89,7 @@ impl FlowDesk {
         };
         let answered = (0..expected).all(|_| match incoming.recv_deadline(deadline) {
             Ok(part) => {
-                best.merge(&query, part);
+                best.merge(query.most, part);
                 true
             }
             Err(_) => false,

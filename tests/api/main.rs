@@ -134,6 +134,30 @@ fn flows_are_sorted_filtered_and_paged() {
 }
 
 #[test]
+fn a_replay_that_is_written_down_answers_from_its_history() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = directory.path().join("history.redb");
+    let served = Served::start("http.pcap", &["--store", text(&store)]);
+    assert_eq!(served.ask("/api/v1/history/flows?from=yesterday").0, 400);
+    // The last hour is that of the capture. The command line opens the same file meanwhile.
+    for topic in ["bandwidth", "protocols", "flows", "hosts", "totals", "alerts", "percentile", "info"] {
+        let command = ["history", topic, "--store", text(&store), "--format", "json"];
+        let expected = run(netmon().args(command)).document();
+        assert_eq!(served.get(&format!("/api/v1/history/{topic}")), expected, "{topic}");
+    }
+    let packets = |point: &Value| point["receive_packets"].as_u64().zip(point["transmit_packets"].as_u64());
+    let series = served.get("/api/v1/history/bandwidth")["series"].clone();
+    let points = series[0]["points"].as_array().expect("points");
+    let sum: u64 = points.iter().filter_map(packets).map(|(receive, transmit)| receive + transmit).sum();
+    let counted = served.get("/api/v1/interfaces/http");
+    let rows = counted["protocols"].as_array().expect("protocols");
+    assert_eq!(sum, rows.iter().filter_map(|row| row["packets"].as_u64()).sum::<u64>(), "{series}");
+    assert!(sum > 0);
+    drop(served);
+    assert_eq!(Served::start("http.pcap", &[]).ask("/api/v1/history/info").0, 404, "without a store there is none");
+}
+
+#[test]
 fn a_replay_is_read_only() {
     let mut served = Served::start("http.pcap", &[]);
     let mut stream = TcpStream::connect(&served.address).expect("it listens");

@@ -57,7 +57,7 @@ pub(super) fn main(common: &Common, arguments: &Arguments) -> Result<(), Failure
     let signals = Signals::of_terminal()?;
     let place = Place::new().map_err(Failure::Run)?;
     loaded.config.api = http::Config { bind: vec![place.bind()], ..http::Config::default() };
-    let server = Server::start(&loaded).map_err(Failure::of)?;
+    let server = Server::start(&loaded, None).map_err(Failure::of)?;
     let url = server.urls().first().cloned().unwrap_or_default();
     let interrupted = Arc::new(AtomicBool::new(false));
     let run = Run {

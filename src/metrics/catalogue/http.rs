@@ -2,6 +2,7 @@
 
 use super::count;
 use crate::metrics::family::{Dimension, Family, Value};
+use crate::metrics::process::TIMED_HANDLERS;
 use crate::stats::Buckets;
 
 pub(super) const FAMILIES: &[Family] = &[
@@ -11,7 +12,7 @@ pub(super) const FAMILIES: &[Family] = &[
         Buckets::ANSWER,
         &[Dimension::TIMED_HANDLER],
         |view, [handler, ..]| {
-            let durations: &[Buckets; 3] = view.own.http_durations.as_ref()?;
+            let durations: &[Buckets; TIMED_HANDLERS.len()] = view.own.http_durations.as_ref()?;
             Some(Value::Histogram(&durations[handler]))
         },
     )
