@@ -10,6 +10,7 @@ use crate::capture::interfaces::{self, Change, Interface, Selection};
 use crate::config::{self, Config, Part};
 use crate::http::Known;
 use crate::notify::engine::Receiver;
+use crate::otlp::Targets;
 use crate::packet::InterfaceId;
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -39,6 +40,7 @@ impl Daemon {
         let changes = self.loaded.changes(&loaded)?;
         let known = Known::load(&loaded.config.api)?;
         let receivers = self.prepare_receivers(&loaded.config)?;
+        let targets = changes.has(Part::Push).then(|| self.prepare_targets(&loaded.config)).transpose()?;
         let prepared = self.supervisor.prepare(&loaded.config)?;
         // From here on nothing is refused.
         if changes.has(Part::Level) {
@@ -48,6 +50,9 @@ impl Daemon {
         // Before the rules that name them.
         if let Some(notifying) = &self.notifying {
             notifying.adopt(receivers);
+        }
+        if let Some((pushing, targets)) = self.pushing.as_ref().zip(targets.flatten()) {
+            pushing.adopt(targets);
         }
         if changes.has(Part::Alerts) {
             self.alerting.reload(&loaded.config.alerts);
@@ -62,6 +67,15 @@ impl Daemon {
 }
 
 impl Daemon {
+    /// Opens what is pushed to.
+    fn prepare_targets(&self, config: &Config) -> anyhow::Result<Option<Targets>> {
+        match &self.pushing {
+            Some(pushing) => pushing.prepare(&config.otlp).map(Some),
+            None if !config.otlp.is_on() => Ok(None),
+            None => anyhow::bail!("nothing was pushed to a collector so far: restart netmon to begin"),
+        }
+    }
+
     /// Opens the receivers, also where none of their keys changed: their secrets may have.
     fn prepare_receivers(&self, config: &Config) -> anyhow::Result<Vec<Receiver>> {
         match &self.notifying {

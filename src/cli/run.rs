@@ -1,9 +1,10 @@
 //! `netmon run`: the daemon.
 
 use super::signals::Signals;
-use super::{Common, Failure, load, logging, say};
+use super::{Common, Failure, load, logging_with, say};
 use crate::app;
 use crate::config::Override;
+use crate::telemetry::spans;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -47,7 +48,8 @@ pub(super) fn main(common: &Common, arguments: &Arguments) -> Result<(), Failure
     // First of all, so that a stop is an orderly end from the beginning.
     let signals = Signals::of_daemon()?;
     let loaded = load(common, &arguments.overrides())?;
-    let log = logging(common, &loaded.config)?;
+    let (layer, spans) = loaded.config.otlp.traces.as_ref().map(|_| spans(loaded.config.otlp.sampling)).unzip();
+    let log = logging_with(common, &loaded.config, layer)?;
     let without_file = loaded.file.is_none();
     let control = app::Control {
         stop: &signals.stop,
@@ -56,7 +58,7 @@ pub(super) fn main(common: &Common, arguments: &Arguments) -> Result<(), Failure
         levels: &|config| common.levels(config),
         log: &log,
     };
-    app::run(loaded, &control, |names, server| {
+    app::run(app::Start { loaded, spans }, &control, |names, server| {
         let names = if names.is_empty() { "no interface yet".into() } else { names.join(", ") };
         let config = if without_file { " (no configuration file, safe defaults)" } else { "" };
         say(&format!("monitoring {names}{config}; page at {}", server.urls().join(", ")));

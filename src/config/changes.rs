@@ -28,10 +28,12 @@ pub enum Part {
     Alerts,
     /// Who is told.
     Receivers,
+    /// What is pushed to a collector, and where.
+    Push,
 }
 
 /// The keys that can change while netmon runs; a section stands for all its keys.
-const CHANGEABLE: [(&str, Part); 13] = [
+const CHANGEABLE: [(&str, Part); 24] = [
     ("interfaces", Part::Interfaces),
     ("capture.bpf", Part::Filter),
     ("local_networks", Part::LocalNetworks),
@@ -45,6 +47,17 @@ const CHANGEABLE: [(&str, Part); 13] = [
     ("alerts", Part::Alerts),
     ("alerting", Part::Alerts),
     ("receivers", Part::Receivers),
+    ("telemetry.otlp.enabled", Part::Push),
+    ("telemetry.otlp.endpoint", Part::Push),
+    ("telemetry.otlp.protocol", Part::Push),
+    ("telemetry.otlp.headers_file", Part::Push),
+    ("telemetry.otlp.headers_variable", Part::Push),
+    ("telemetry.otlp.ca_file", Part::Push),
+    ("telemetry.otlp.compression", Part::Push),
+    ("telemetry.otlp.timeout", Part::Push),
+    ("telemetry.otlp.metrics", Part::Push),
+    ("telemetry.otlp.traces.enabled", Part::Push),
+    ("telemetry.otlp.traces.endpoint", Part::Push),
 ];
 
 /// The keys whose values differ, all of which can change while netmon runs.

@@ -4,6 +4,7 @@
 //! its description in the JSON Schema.
 
 use super::alerts::AlertRule;
+use super::otlp::Otlp;
 use super::receivers::{MAX_RECEIVERS, ReceiverEntry};
 use super::rules::{
     ApiControl, BindAddress, Bytes, CaptureBackend, Count, Directory, ExternalUrl, FilePath, Filter, HostName,
@@ -49,7 +50,7 @@ pub struct File {
     pub state: State,
     /// What is given up once everything is open.
     pub privileges: Privileges,
-    /// The log of netmon itself, on stderr.
+    /// What netmon tells of itself: its log on stderr, and what it pushes.
     pub telemetry: Telemetry,
 }
 
@@ -293,7 +294,7 @@ pub struct Privileges {
     pub keep_net_raw: Setting<Switch<false>>,
 }
 
-/// The log of netmon itself.
+/// What netmon tells of itself.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
@@ -302,6 +303,8 @@ pub struct Telemetry {
     pub level: Setting<LogLevel>,
     /// One line of text for each event, or one JSON object.
     pub format: Setting<LogFormat>,
+    /// Pushing to an OpenTelemetry collector.
+    pub otlp: Otlp,
 }
 
 impl File {
