@@ -22,8 +22,8 @@ pub use escape::Escaped;
 pub(crate) use escape::is_unsafe;
 pub use levels::{LevelError, Levels};
 pub use limit::LINES_PER_SECOND;
-pub(crate) use spans::{continue_from, trace_span};
 pub use spans::{Sampler, Sampling, SpanBatch, SpanQueue, spans};
+pub(crate) use spans::{continue_from, trace_span};
 
 use crate::time::Timestamp;
 use limit::{Limiter, Verdict};

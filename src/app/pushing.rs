@@ -45,11 +45,8 @@ impl Prepared {
 
     /// What must be within reach later.
     pub(super) fn needs(&self) -> Needs {
-        let own = Needs {
-            read: self.directories.clone(),
-            connect: self.ports.iter().copied().collect(),
-            ..Needs::default()
-        };
+        let own =
+            Needs { read: self.directories.clone(), connect: self.ports.iter().copied().collect(), ..Needs::default() };
         own.and(Needs::for_resolving())
     }
 
@@ -199,7 +196,10 @@ mod tests {
             let found: Vec<_> = resource.iter().filter(|(known, _)| known == name).map(|(_, value)| &**value).collect();
             found.join("|")
         };
-        assert_eq!((value("service.name"), value("host.name"), value("team")), ("netmon".into(), "a".into(), "net".into()));
+        assert_eq!(
+            (value("service.name"), value("host.name"), value("team")),
+            ("netmon".into(), "a".into(), "net".into())
+        );
         assert!(value("service.instance.id").ends_with(":8080"));
     }
 }

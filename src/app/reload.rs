@@ -12,8 +12,10 @@ use crate::http::Known;
 use crate::notify::engine::Receiver;
 use crate::otlp::Targets;
 use crate::packet::InterfaceId;
+use crate::telemetry::trace_span;
 use anyhow::Context;
 use serde_json::{Value, json};
+use tracing::field::Empty;
 
 impl Daemon {
     /// Reads the configuration again. One that cannot be taken is logged and counted, and the one before holds.
@@ -22,15 +24,20 @@ impl Daemon {
     /// # Errors
     /// The reasons, as they are logged.
     pub(super) fn reload(&mut self, control: &Control<'_>) -> Result<Value, String> {
+        let span = trace_span!("config.reload", generation = Empty, error = Empty, otel.status_code = Empty).entered();
         self.notifier.reloading();
         let done = self.try_reload(control).map_err(|error| {
             self.server.reload_failed();
             let text = format!("{error:#}");
             let lines: Vec<_> = text.lines().map(str::trim).collect();
             let reasons = lines.join("; ");
+            span.record("otel.status_code", "ERROR").record("error", reasons.as_str());
             tracing::error!(error = reasons, "the configuration was rejected, the one before stays in force");
             reasons
         });
+        if let Ok(told) = &done {
+            span.record("generation", told["generation"].as_u64());
+        }
         self.say_ready();
         done
     }

@@ -4,7 +4,8 @@ use super::signals::Signals;
 use super::{Common, Failure, load, logging_with, say};
 use crate::app;
 use crate::config::Override;
-use crate::telemetry::spans;
+use crate::telemetry::{SpanQueue, spans};
+use std::time::SystemTime;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -44,11 +45,15 @@ impl Arguments {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a span has the times of the machine")]
 pub(super) fn main(common: &Common, arguments: &Arguments) -> Result<(), Failure> {
     // First of all, so that a stop is an orderly end from the beginning.
     let signals = Signals::of_daemon()?;
+    let begun = SystemTime::now();
     let loaded = load(common, &arguments.overrides())?;
+    let read = SystemTime::now();
     let (layer, spans) = loaded.config.otlp.traces.as_ref().map(|_| spans(loaded.config.otlp.sampling)).unzip();
+    spans.iter().for_each(|spans: &SpanQueue| spans.record("config.load", begun, read));
     let log = logging_with(common, &loaded.config, layer)?;
     let without_file = loaded.file.is_none();
     let control = app::Control {

@@ -51,7 +51,7 @@ const CHANGEABLE: [(&str, Part); 24] = [
     ("telemetry.otlp.endpoint", Part::Push),
     ("telemetry.otlp.protocol", Part::Push),
     ("telemetry.otlp.headers_file", Part::Push),
-    ("telemetry.otlp.headers_variable", Part::Push),
+    ("telemetry.otlp.headers_env", Part::Push),
     ("telemetry.otlp.ca_file", Part::Push),
     ("telemetry.otlp.compression", Part::Push),
     ("telemetry.otlp.timeout", Part::Push),

@@ -6,8 +6,8 @@
 
 use super::Finding;
 use super::document::{Document, Keys, MAX_DEPTH, Node, Value};
-use super::otel;
 use super::mistake::{Mistake, Place, nearest, quoted};
+use super::otel;
 use config::{ConfigError, Source, Value as Merged, ValueKind};
 use std::collections::BTreeMap;
 use std::ffi::OsString;

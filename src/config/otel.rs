@@ -88,7 +88,7 @@ fn meaning(name: &str, text: &str, place: &Place) -> Vec<(&'static str, Value)> 
         // Any other word means that it is not disabled.
         DISABLED if text.eq_ignore_ascii_case("true") => vec![("telemetry.otlp.enabled", one("false"))],
         // In place of a file that the layer below may name.
-        HEADERS => vec![("telemetry.otlp.headers_variable", one(HEADERS)), ("telemetry.otlp.headers_file", one(""))],
+        HEADERS => vec![("telemetry.otlp.headers_env", one(HEADERS)), ("telemetry.otlp.headers_file", one(""))],
         ATTRIBUTES => {
             let pairs = text.split(',').map(|pair| percent_decoded(pair.trim()));
             let pairs = pairs.filter(|pair| !pair.is_empty()).collect();
@@ -121,8 +121,8 @@ pub(crate) fn percent_decoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Loaded, NO_CHECKS, Override, from_layers};
     use crate::config::document::Document;
+    use crate::config::{Loaded, NO_CHECKS, Override, from_layers};
     use crate::otlp::{Compression, Protocol};
     use crate::telemetry::Sampler;
     use std::time::Duration;
@@ -146,18 +146,21 @@ mod tests {
 
     #[test]
     fn the_standard_variables_are_understood_as_the_specification_has_them() {
-        let config = config("", &[
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector.example:4318/otlp/"),
-            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces.example/ingest?tenant=a"),
-            ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20canary"),
-            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/etc/ca.pem"),
-            ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
-            ("OTEL_EXPORTER_OTLP_TIMEOUT", "2500"),
-            ("OTEL_METRIC_EXPORT_INTERVAL", "15000"),
-            ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=prod%2Ceu, team = net ,"),
-            ("OTEL_TRACES_SAMPLER", "traceidratio"),
-            ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
-        ]);
+        let config = config(
+            "",
+            &[
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector.example:4318/otlp/"),
+                ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces.example/ingest?tenant=a"),
+                ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20canary"),
+                ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/etc/ca.pem"),
+                ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+                ("OTEL_EXPORTER_OTLP_TIMEOUT", "2500"),
+                ("OTEL_METRIC_EXPORT_INTERVAL", "15000"),
+                ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=prod%2Ceu, team = net ,"),
+                ("OTEL_TRACES_SAMPLER", "traceidratio"),
+                ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
+            ],
+        );
         let shown = |url: &Option<crate::notify::client::Url>| {
             let url = url.as_ref().unwrap();
             format!("{}{}", url.origin(), url.expose())

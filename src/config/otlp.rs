@@ -26,7 +26,7 @@ pub struct Otlp {
     /// commas, values percent-encoded. It is read again before every export.
     pub headers_file: Setting<FilePath>,
     /// The environment variable with the same, in place of the file.
-    pub headers_variable: Setting<Variable>,
+    pub headers_env: Setting<Variable>,
     /// Certificates in PEM to trust in place of this machine's own.
     pub ca_file: Setting<FilePath>,
     /// `gzip` or `none`.
@@ -77,8 +77,8 @@ pub struct Traces {
 pub(super) fn mistakes(written: &Otlp) -> Vec<(String, String)> {
     let mut mistakes = Vec::new();
     let mut wrong = |key: &str, message: &str| mistakes.push((format!("telemetry.otlp.{key}"), message.to_owned()));
-    if written.headers_file.0.is_some() && written.headers_variable.0.is_some() {
-        wrong("headers_file", "is given beside `telemetry.otlp.headers_variable`, allowed one of them");
+    if written.headers_file.0.is_some() && written.headers_env.0.is_some() {
+        wrong("headers_file", "is given beside `telemetry.otlp.headers_env`, allowed one of them");
     }
     if written.endpoint.0.as_ref().is_some_and(Url::has_query) {
         wrong("endpoint", "has a query, and paths are added to it: give each signal an endpoint of its own");
@@ -112,7 +112,7 @@ pub(super) fn config(written: &Otlp) -> otlp::Config {
         traces: url(&traces.endpoint.0, "/v1/traces").filter(|_| traces.enabled.0),
         sampling: Sampling { sampler: traces.sampler.0, ratio: traces.ratio.0 },
         protocol: written.protocol.0,
-        headers: file.or_else(|| written.headers_variable.0.clone().map(Source::Variable)),
+        headers: file.or_else(|| written.headers_env.0.clone().map(Source::Variable)),
         ca_file: written.ca_file.0.clone(),
         compression: written.compression.0,
         timeout: written.timeout.0,

@@ -34,15 +34,8 @@ pub struct Envelope {
 }
 
 /// The series of `families` as messages (`ExportMetricsServiceRequest`), each to be sent by itself.
-pub(super) fn encode<'f>(
-    families: impl Iterator<Item = &'f Family>,
-    view: &View,
-    envelope: &Envelope,
-) -> Vec<Vec<u8>> {
-    let times = Times {
-        start: view.own.started.unwrap_or(envelope.at).as_nanos(),
-        at: envelope.at.as_nanos(),
-    };
+pub(super) fn encode<'f>(families: impl Iterator<Item = &'f Family>, view: &View, envelope: &Envelope) -> Vec<Vec<u8>> {
+    let times = Times { start: view.own.started.unwrap_or(envelope.at).as_nanos(), at: envelope.at.as_nanos() };
     let (mut messages, mut metrics, mut bytes) = (Vec::new(), Vec::new(), 0);
     for metric in families.filter_map(|family| of_family(family, view, times)) {
         let length = metric.encoded_len();
@@ -138,8 +131,7 @@ fn numbers(family: &Family, view: &View, start: u64, at: u64) -> Option<Vec<Numb
 
 /// Exact up to 2^63; no counter of bytes gets there.
 fn integer(value: u64) -> number_data_point::Value {
-    i64::try_from(value)
-        .map_or(number_data_point::Value::AsDouble(value as f64), number_data_point::Value::AsInt)
+    i64::try_from(value).map_or(number_data_point::Value::AsDouble(value as f64), number_data_point::Value::AsInt)
 }
 
 fn histograms(

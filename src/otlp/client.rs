@@ -35,7 +35,7 @@ impl OpenError {
     /// The key that it is about.
     pub fn key(&self) -> &'static str {
         match self {
-            Self::Secret(SecretError::Absent { .. }) => "telemetry.otlp.headers_variable",
+            Self::Secret(SecretError::Absent { .. }) => "telemetry.otlp.headers_env",
             Self::Secret(_) | Self::Headers(_) => "telemetry.otlp.headers_file",
             Self::Tls(_) => "telemetry.otlp.ca_file",
         }
@@ -172,7 +172,9 @@ impl Client {
         let packed: Cow<'_, [u8]> = if is_compressed { gzip(message).into() } else { message.into() };
         let (target, body) = match self.protocol {
             Protocol::Http => (self.url.expose().to_owned(), Bytes::from(packed.into_owned())),
-            Protocol::Grpc => (format!("{}{}", self.url.origin(), self.signal.method()), framed(&packed, is_compressed)),
+            Protocol::Grpc => {
+                (format!("{}{}", self.url.origin(), self.signal.method()), framed(&packed, is_compressed))
+            }
         };
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
@@ -249,9 +251,7 @@ fn judge_http(answer: &Answer) -> Result<(), Failure> {
             Failure::new(Reason::Unavailable, what(""))
         }
         _ if status.is_server_error() => Failure::for_ever(Reason::Unavailable, what("")),
-        _ if status.is_redirection() => {
-            Failure::for_ever(Reason::Refused, what(", a redirect, which is not followed"))
-        }
+        _ if status.is_redirection() => Failure::for_ever(Reason::Refused, what(", a redirect, which is not followed")),
         _ => Failure::for_ever(Reason::Refused, what(meaning(status))),
     };
     Err(Failure { after, ..failure })
@@ -274,9 +274,7 @@ fn judge_grpc(answer: &Answer) -> Result<(), Failure> {
     match status {
         Some(0) => partly(answer.body.get(PREFIX..).unwrap_or_default()),
         Some(status) => Err(judge_status(status)),
-        None if answer.status == StatusCode::OK => {
-            Err(Failure::new(Reason::Unavailable, "the answer is not of gRPC"))
-        }
+        None if answer.status == StatusCode::OK => Err(Failure::new(Reason::Unavailable, "the answer is not of gRPC")),
         None => judge_http(answer),
     }
 }
@@ -354,7 +352,8 @@ mod tests {
         let partly = [&[0, 0, 0, 0, 4], PARTLY].concat();
         let failure = judge_grpc(&answer(200, &[("grpc-status", "0")], &partly)).expect_err("a part");
         assert_eq!((failure.reason, failure.again), (Reason::Rejected, false));
-        let of = |headers: &[_]| judge_grpc(&answer(200, headers, b"")).map_err(|failure| (failure.reason, failure.again));
+        let of =
+            |headers: &[_]| judge_grpc(&answer(200, headers, b"")).map_err(|failure| (failure.reason, failure.again));
         assert_eq!(of(&[("grpc-status", "14")]), Err((Reason::Unavailable, true)));
         assert_eq!(of(&[("grpc-status", "16")]), Err((Reason::Refused, false)));
         assert_eq!(of(&[("grpc-status", "8")]), Err((Reason::RateLimited, true)));

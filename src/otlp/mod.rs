@@ -149,15 +149,8 @@ pub enum Reason {
 
 impl Reason {
     /// All, in the order of counters.
-    pub const ALL: [Self; 7] = [
-        Self::Connect,
-        Self::Timeout,
-        Self::Tls,
-        Self::Refused,
-        Self::Unavailable,
-        Self::RateLimited,
-        Self::Rejected,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Connect, Self::Timeout, Self::Tls, Self::Refused, Self::Unavailable, Self::RateLimited, Self::Rejected];
 
     /// As in metrics.
     pub const fn name(self) -> &'static str {

@@ -113,12 +113,8 @@ impl Pusher {
         let status = Status::default();
         let (orders, ordered) = watch::channel(Order::default());
         let sending = |client, signal| Sending { client, signal, status: status.clone(), wall_clock };
-        let metrics = Metrics {
-            sending: sending(None, Signal::Metrics),
-            interval: targets.interval,
-            messages,
-            failures: 0,
-        };
+        let metrics =
+            Metrics { sending: sending(None, Signal::Metrics), interval: targets.interval, messages, failures: 0 };
         let traces = spans.map(|spans| Traces { sending: sending(None, Signal::Traces), spans, resource });
         let pusher = Self { thread: spawn(runtime, ordered, metrics, traces)?, orders, status };
         pusher.adopt(targets);

@@ -102,8 +102,7 @@ impl Status {
 impl Told {
     /// Once for each kind of trouble, and from time to time.
     fn complain(&mut self, signal: Signal, place: &str, failure: &Failure) {
-        let is_known =
-            |(reason, said): (Reason, Instant)| reason == failure.reason && said.elapsed() < REMIND;
+        let is_known = |(reason, said): (Reason, Instant)| reason == failure.reason && said.elapsed() < REMIND;
         if self.complaint.is_some_and(is_known) {
             return;
         }

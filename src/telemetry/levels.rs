@@ -46,7 +46,10 @@ impl Levels {
 
     /// The filter for a subscriber. Spans of work are no part of the log.
     pub(super) fn targets(&self) -> Targets {
-        Targets::new().with_default(self.default).with_targets(self.targets.clone()).with_target(super::spans::TARGET, LevelFilter::OFF)
+        Targets::new()
+            .with_default(self.default)
+            .with_targets(self.targets.clone())
+            .with_target(super::spans::TARGET, LevelFilter::OFF)
     }
 }
 

@@ -18,7 +18,7 @@ use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor}
 use prost::Message;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc;
 use tracing::level_filters::LevelFilter;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -124,16 +124,19 @@ pub fn spans(sampling: Sampling) -> (SpanLayer, SpanQueue) {
         .with_max_events_per_span(8)
         .with_max_links_per_span(8)
         .build();
-    let scope = InstrumentationScope::builder(env!("CARGO_PKG_NAME")).with_version(env!("CARGO_PKG_VERSION")).build();
     let layer = tracing_opentelemetry::layer()
-        .with_tracer(provider.tracer_with_scope(scope))
+        .with_tracer(provider.tracer_with_scope(scope()))
         .with_location(false)
         .with_threads(false)
         .with_tracked_inactivity(false)
         .with_level(false)
         .with_target(false)
         .with_filter(Targets::new().with_target(TARGET, LevelFilter::TRACE));
-    (layer.boxed(), SpanQueue { receiver, dropped, _provider: provider })
+    (layer.boxed(), SpanQueue { receiver, dropped, provider })
+}
+
+fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder(env!("CARGO_PKG_NAME")).with_version(env!("CARGO_PKG_VERSION")).build()
 }
 
 /// Puts ended spans into the queue, in the thread that ended them.
@@ -167,7 +170,7 @@ pub struct SpanQueue {
     receiver: mpsc::Receiver<SpanData>,
     dropped: Arc<AtomicU64>,
     /// Spans are made as long as it is there.
-    _provider: SdkTracerProvider,
+    provider: SdkTracerProvider,
 }
 
 impl SpanQueue {
@@ -191,6 +194,13 @@ impl SpanQueue {
             let Ok(span) = self.receiver.try_recv() else { return };
             batch.0.push(span);
         }
+    }
+
+    /// A span of what was done before anybody could say so.
+    pub fn record(&self, name: &'static str, from: SystemTime, to: SystemTime) {
+        use opentelemetry::trace::{Span as _, Tracer};
+        let tracer = self.provider.tracer_with_scope(scope());
+        tracer.span_builder(name).with_start_time(from).start(&tracer).end_with_timestamp(to);
     }
 
     /// Counts spans that nobody took.

@@ -3,6 +3,8 @@
 
 mod push;
 mod reader;
+#[path = "../otlp/samples.rs"]
+mod samples;
 mod snapshots;
 
 use netmon::alert::{Evaluator, Picture};

@@ -6,7 +6,8 @@ use crate::metrics::catalogue::GROUPS;
 /// As collectors and Prometheus name what they are pushed, when they add suffixes (specification, "Prometheus and
 /// OpenMetrics Compatibility", Metric Metadata).
 fn named_by_a_collector(family: &Family) -> String {
-    let mut tokens: Vec<&str> = family.name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|t| !t.is_empty()).collect();
+    let mut tokens: Vec<&str> =
+        family.name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|t| !t.is_empty()).collect();
     let (unit, per) = match ucum(family).split_once('/') {
         Some((unit, per)) => (unit, Some(per)),
         None => (ucum(family), None),
