@@ -37,6 +37,8 @@ pub(super) struct Answer {
 /// Bytes of an answer that are read, handshake and frames included.
 pub(super) const MAX_ANSWER: usize = 64 << 10;
 const MAX_HEADERS: usize = 128;
+/// Bytes of an answer that may be on their way: what HTTP/2 gives at least.
+const WINDOW: u32 = 65_535;
 
 impl Connection {
     /// How long an idle connection is kept: less than servers and middle boxes usually do.
@@ -63,7 +65,8 @@ impl Connection {
                 (Sender::One(sender), tokio::spawn(async { drop(connection.await) }))
             }
             Protocol::Grpc => {
-                let builder = http2::Builder::new(TokioExecutor::new());
+                let mut builder = http2::Builder::new(TokioExecutor::new());
+                builder.initial_stream_window_size(WINDOW).initial_connection_window_size(WINDOW);
                 let (sender, connection) = builder.handshake(io).await.map_err(|error| broken(&error))?;
                 (Sender::Two(sender), tokio::spawn(async { drop(connection.await) }))
             }
@@ -83,6 +86,16 @@ impl Connection {
     /// Sends a request and reads the whole answer.
     pub(super) async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, Failure> {
         self.budget.set(MAX_ANSWER);
+        let answer = self.try_exchange(request).await;
+        self.last_used = Instant::now();
+        // Whatever the library makes of a stream that gives no more.
+        answer.map_err(|failure| match self.budget.is_empty() {
+            true => Failure::new(Reason::Unavailable, "the answer is too large"),
+            false => failure,
+        })
+    }
+
+    async fn try_exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, Failure> {
         let response = match &mut self.sender {
             Sender::One(sender) => sender.send_request(request).await,
             Sender::Two(sender) => sender.send_request(request).await,
@@ -90,7 +103,6 @@ impl Connection {
         let (head, body) = response.map_err(|error| broken(&error))?.into_parts();
         let mut answer = Answer { status: head.status, headers: head.headers, body: Vec::new() };
         read(body, &mut answer).await?;
-        self.last_used = Instant::now();
         Ok(answer)
     }
 }
@@ -113,8 +125,7 @@ async fn read(mut body: Incoming, answer: &mut Answer) -> Result<(), Failure> {
 }
 
 fn broken(error: &hyper::Error) -> Failure {
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref());
-    if error.is_parse_too_large() || source.is_some_and(Budget::is_spent) {
+    if error.is_parse_too_large() {
         Failure::new(Reason::Unavailable, "the answer is too large")
     } else if error.is_parse() {
         Failure::new(Reason::Unavailable, "the answer is not of this protocol")

@@ -227,7 +227,7 @@ pub fn own() -> SelfState {
 /// Both signals.
 fn pushes() -> PushState {
     let signal =
-        |n| SignalState { exports: 89 + n, failures: [97 + n; PUSH_FAILURES.len()], last_success: Some(101.5) };
+        |n: u64| SignalState { exports: 89 + n, failures: [97 + n; PUSH_FAILURES.len()], last_success: Some(101.5) };
     PushState { signals: [Some(signal(0)), Some(signal(1))], dropped_spans: 103 }
 }
 

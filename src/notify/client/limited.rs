@@ -19,8 +19,13 @@ impl Budget {
         self.0.store(bytes, Ordering::Relaxed);
     }
 
+    /// Whether there are none left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+
     /// What the stream fails with when there are none left.
-    pub(crate) fn is_spent(error: &io::Error) -> bool {
+    pub(super) fn is_spent(error: &io::Error) -> bool {
         error.kind() == io::ErrorKind::FileTooLarge
     }
 }
