@@ -13,16 +13,16 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-/// A certificate for `localhost` that vouches for itself, as `cert.pem`, and what serves with it.
+/// An authority as `ca.pem`, and what serves as `localhost` with a certificate of it.
 fn certificate(directory: &Path, protocol: &str) -> Arc<ServerConfig> {
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
-        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
-        .args(["-keyout", "key.pem", "-out", "cert.pem"])
-        .current_dir(directory)
-        .output()
-        .expect("openssl starts");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    const EC: [&str; 5] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+    std::fs::write(directory.join("names"), "subjectAltName=DNS:localhost").unwrap();
+    let authority = ["req", "-x509", "-subj", "/CN=authority", "-days", "2", "-keyout", "ca.key", "-out", "ca.pem"];
+    let request = ["req", "-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "request.pem"];
+    let sign = ["x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"];
+    openssl(directory, &[&authority[..], &EC].concat());
+    openssl(directory, &[&request[..], &EC].concat());
+    openssl(directory, &[&sign[..], &["-days", "2", "-extfile", "names", "-out", "cert.pem"]].concat());
     let chain = vec![CertificateDer::from_pem_file(directory.join("cert.pem")).unwrap()];
     let key = PrivateKeyDer::from_pem_file(directory.join("key.pem")).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -32,7 +32,12 @@ fn certificate(directory: &Path, protocol: &str) -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
-/// A private file that belongs to root, which becomes `nobody` here; so it belongs to that.
+fn openssl(directory: &Path, arguments: &[&str]) {
+    let made = Command::new("openssl").args(arguments).current_dir(directory).output().expect("openssl starts");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// A private file of the user that netmon becomes.
 fn secret(directory: &Path, text: &str) -> std::path::PathBuf {
     let file = directory.join("headers");
     std::fs::write(&file, text).unwrap();
@@ -54,7 +59,7 @@ fn both_ways_go_over_tls_to_whom_a_given_authority_vouches_for() {
         let endpoint = format!("https://localhost:{}", sink.address.port());
         let _netmon = pushing(&wire, &endpoint, way)
             .set("privileges.user", "65534")
-            .set("telemetry.otlp.ca_file", directory.path().join("cert.pem").to_str().unwrap())
+            .set("telemetry.otlp.ca_file", directory.path().join("ca.pem").to_str().unwrap())
             .set("telemetry.otlp.headers_file", headers.to_str().unwrap())
             .start();
         wait_until("metrics", SOON, || sink.taken().into_iter().find(Taken::is_metrics));
@@ -78,7 +83,7 @@ fn a_collector_for_whom_nobody_vouches_gets_nothing() {
     certificate(other.path(), "http/1.1");
     let sink = Sink::start(&wire.monitor, 0, Way::Http, Some(tls), |_| Fate::Accept);
     let _netmon = pushing(&wire, &format!("https://localhost:{}", sink.address.port()), Way::Http)
-        .set("telemetry.otlp.ca_file", other.path().join("cert.pem").to_str().unwrap())
+        .set("telemetry.otlp.ca_file", other.path().join("ca.pem").to_str().unwrap())
         .start();
     let failed = r#"netmon_otlp_export_failures_total{signal="metrics",reason="tls"}"#;
     wait_until("a failure", SOON, || {
@@ -106,7 +111,7 @@ fn check_says_what_is_wrong_with_a_collector_and_shows_no_secret() {
         said,
         "netmon: config `F:3`: `telemetry.otlp.endpoint` is no URL such as `https://host:port/path`, allowed an `http` or \
          `https` URL (default none)\n\
-         netmon: config `F:4`: `telemetry.otlp.timeout` is 2 min, allowed 100 ms to 1 min (default 10 s)\n\
+         netmon: config `F:4`: `telemetry.otlp.timeout` is 2 min, allowed 100 ms to 60 s (default 10 s)\n\
          netmon: config `F:5`: `telemetry.otlp.protocol` is `http/json`, allowed `http/protobuf`, `grpc` (default \
          http/protobuf)\n"
     );

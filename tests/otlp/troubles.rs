@@ -23,7 +23,7 @@ fn failures(wire: &Wire, signal: &str, reason: &str) -> f64 {
 /// How long a trouble lasts.
 fn patience() -> Duration {
     let seconds = std::env::var("OTLP_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
-    Duration::from_secs(seconds.unwrap_or(4))
+    Duration::from_secs(seconds.unwrap_or(3))
 }
 
 /// Makes `count` spans, of requests.
