@@ -94,11 +94,12 @@ unpack_packages() {
 }
 
 make_python_environment() {
-    "$target/venv/bin/python" -c 'import duckdb, prometheus_client, schemathesis' 2>/dev/null && return
-    say "the OpenMetrics parser of the Python client, schemathesis or DuckDB is missing: putting them into $target/venv"
+    "$target/venv/bin/python" -c 'import duckdb, prometheus_client, rotel, schemathesis' 2>/dev/null && return
+    say "the OpenMetrics parser of the Python client, schemathesis, DuckDB or rotel is missing: putting them into $target/venv"
     python3 -m venv "$target/venv"
     "$target/venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-        'prometheus-client==0.22.*' 'schemathesis==4.*' 'duckdb==1.*'
+        'prometheus-client==0.22.*' 'schemathesis==4.*' 'duckdb==1.*' \
+        'rotel==0.0.1a15'
 }
 
 group_build() {
@@ -112,7 +113,7 @@ group_test() {
     need_program ping iputils-ping "tests send echoes"
     need_program curl curl "tests fetch pages"
     need_program python3 python3 "tests serve and send with it"
-    need python3-venv "the OpenMetrics parser, schemathesis and DuckDB live in an environment of their own"
+    need python3-venv "the OpenMetrics parser, schemathesis, DuckDB and rotel live in an environment of their own"
     need_program setcap libcap2-bin "tests start netmon with a file capability"
     need_program strace strace "tests see which system calls netmon makes"
     need_program systemd-analyze systemd "tests rate the unit; nothing is started"

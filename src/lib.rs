@@ -25,8 +25,9 @@
 //! - [`metrics`]: every metric family, in both text formats.
 //! - [`http`]: the server.
 //! - [`history`]: what was counted, kept in a file.
+//! - [`otlp`]: metrics and spans, pushed to a collector.
 //! - [`notify`]: notifications of alerts: a durable outbox, silences, receivers.
-//! - [`telemetry`]: netmon's own log.
+//! - [`telemetry`]: netmon's own log and spans.
 //! - [`privilege`]: what is given up before the first thread starts.
 //!
 //! Between them: [`pipeline`] (threads and queues from an adapter to a snapshot), [`config`] (the YAML file and what it
@@ -43,6 +44,7 @@ pub mod http;
 pub mod lookback;
 pub mod metrics;
 pub mod notify;
+pub mod otlp;
 pub mod packet;
 pub mod pipeline;
 pub mod privilege;

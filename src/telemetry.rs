@@ -1,4 +1,6 @@
-//! Logs of netmon itself: one event is one line on stderr, of text or of JSON, with its time in UTC.
+//! What netmon tells of itself: its log, and spans of its work.
+//!
+//! Logs: one event is one line on stderr, of text or of JSON, with its time in UTC.
 //!
 //! Names from the wire, from HTTP and from other machines end up in logs. So everything printed is [`Escaped`], a long
 //! value is cut, and one cause (one place in the code) gets at most [`LINES_PER_SECOND`]; what was held back is counted
@@ -13,12 +15,15 @@ mod escape;
 mod levels;
 mod limit;
 mod line;
+mod spans;
 mod stderr;
 
 pub use escape::Escaped;
 pub(crate) use escape::is_unsafe;
 pub use levels::{LevelError, Levels};
 pub use limit::LINES_PER_SECOND;
+pub use spans::{Sampler, Sampling, SpanBatch, SpanQueue, spans};
+pub(crate) use spans::{continue_from, trace_span};
 
 use crate::time::Timestamp;
 use limit::{Limiter, Verdict};
@@ -29,7 +34,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tracing::subscriber::set_global_default;
 use tracing::{Event, Subscriber, span};
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::layer::{Context, Layer, Layered, SubscriberExt};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 use tracing_subscriber::reload;
 
@@ -70,10 +75,24 @@ impl Format {
 /// # Errors
 /// [`AlreadyLogging`]; nothing changes then.
 pub fn init(config: &Config) -> Result<Telemetry, AlreadyLogging> {
+    init_with(config, None)
+}
+
+/// A layer below the log: that of [`spans`].
+pub type SpanLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// What the log stands on.
+type Base = Layered<Option<SpanLayer>, Registry>;
+
+/// [`init`], with spans of netmon's work if they are asked for.
+///
+/// # Errors
+/// [`AlreadyLogging`]; nothing changes then.
+pub fn init_with(config: &Config, spans: Option<SpanLayer>) -> Result<Telemetry, AlreadyLogging> {
     let log = Log::new(config.format, Box::new(stderr::Stderr), machine_clock());
     let (filter, levels) = reload::Layer::new(config.level.targets());
     let telemetry = Telemetry { sink: Arc::clone(&log.sink), levels };
-    set_global_default(Registry::default().with(log.with_filter(filter))).map_err(|_| AlreadyLogging)?;
+    set_global_default(Registry::default().with(spans).with(log.with_filter(filter))).map_err(|_| AlreadyLogging)?;
     Ok(telemetry)
 }
 
@@ -85,7 +104,7 @@ pub struct AlreadyLogging;
 /// The running log. Dropping it reports what is still held back; logging itself goes on.
 pub struct Telemetry {
     sink: Arc<Sink>,
-    levels: reload::Handle<Targets, Registry>,
+    levels: reload::Handle<Targets, Base>,
 }
 
 impl Telemetry {

@@ -188,6 +188,11 @@ impl Evaluator {
         out
     }
 
+    /// Whether there is anything to watch.
+    pub fn has_rules(&self) -> bool {
+        !self.watches.is_empty()
+    }
+
     /// The alerts that are pending or firing, in the order of the rules.
     pub fn alerts(&self) -> Vec<Alert> {
         self.watches.iter().flat_map(Watch::alerts).collect()

@@ -7,12 +7,15 @@ use crate::history::{AlertEvent, Feed};
 use crate::metrics::EVALUATION_BOUNDS;
 use crate::pipeline::Watcher;
 use crate::stats::{Buckets, Snapshot};
+use crate::telemetry::trace_span;
 use crate::time::{Step, Tick};
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender, TrySendError, unbounded};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+use tracing::Span;
+use tracing::field::Empty;
 
 /// Where readers look for rules and alerts.
 pub type Board = Arc<ArcSwap<Picture>>;
@@ -205,7 +208,11 @@ impl Rules {
     fn picture(&mut self, snapshot: &Snapshot) -> Vec<Transition> {
         #[expect(clippy::disallowed_methods, reason = "measures itself; no value from packets depends on it")]
         let begun = Instant::now();
+        let has_rules = self.evaluator.has_rules();
+        let span = if has_rules { trace_span!("alerts.evaluate", transitions = Empty) } else { Span::none() }.entered();
         let changed = self.evaluator.picture(snapshot);
+        span.record("transitions", changed.len());
+        drop(span);
         self.durations.observe(u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX), None);
         let is_old = |shown: Tick| snapshot.tick.is_none_or(|now| now.0.abs_diff(shown.0) >= Tick::PER_SECOND);
         if !changed.is_empty() || self.shown.is_none_or(is_old) {

@@ -15,6 +15,7 @@ mod notify;
 mod notifying;
 mod opener;
 mod operate;
+mod pushing;
 mod reload;
 mod remember;
 mod resolved;
@@ -39,12 +40,13 @@ use crate::http::{self, Bind, Watch};
 use crate::pipeline::Collector;
 use crate::privilege::{self, Needs};
 use crate::stats::StatsAggregator;
-use crate::telemetry::{Levels, Telemetry};
+use crate::telemetry::{Levels, SpanQueue, Telemetry};
 use crate::time::Timestamp;
 use anyhow::Context;
 use notify::Notifier;
 use notifying::{Notifying, Prepared, Ready};
 use opener::Opener;
+use pushing::Pushing;
 use remember::{Memory, Place};
 use server::{Behind, Bound};
 use std::path::{Path, PathBuf};
@@ -76,12 +78,21 @@ pub struct Control<'a> {
     pub log: &'a Telemetry,
 }
 
+/// What a start brings with it: the configuration, and the spans of what is done under it.
+pub struct Start {
+    /// The configuration.
+    pub loaded: Loaded,
+    /// Spans of netmon's own work, where they are to be pushed.
+    pub spans: Option<SpanQueue>,
+}
+
 /// Monitors until told to stop. `announce` is told once what is monitored and where the page is.
 ///
 /// # Errors
 /// What could not be opened: [`CaptureError`], [`http::BindError`]
 /// and [`PrivilegeError`](privilege::PrivilegeError) are in the chain.
-pub fn run(loaded: Loaded, control: &Control<'_>, announce: impl FnOnce(&[String], &Server)) -> anyhow::Result<()> {
+pub fn run(start: Start, control: &Control<'_>, announce: impl FnOnce(&[String], &Server)) -> anyhow::Result<()> {
+    let Start { loaded, spans } = start;
     let config = &loaded.config;
     let notifier = Notifier::open();
     let identity = privilege::identity(&config.privileges)?;
@@ -101,10 +112,12 @@ pub fn run(loaded: Loaded, control: &Control<'_>, announce: impl FnOnce(&[String
     hand_over_sockets(config, &identity)?;
     let notifying = Prepared::new(config, &identity)?;
     let history = Place::prepare(config, &identity);
+    let pushing = pushing::Prepared::new(&config.otlp, &identity)?;
 
     let of_notifying = notifying.as_ref().map(Prepared::needs).unwrap_or_default();
     let of_history = history.as_ref().map(Place::needs).unwrap_or_default();
-    let needs = needs(&loaded, &files).and(of_notifying).and(of_history);
+    let of_pushing = pushing.as_ref().map(pushing::Prepared::needs).unwrap_or_default();
+    let needs = needs(&loaded, &files).and(of_notifying).and(of_history).and(of_pushing);
     let confinement = privilege::confine(&identity, &config.privileges, &needs)?;
     if confinement.dropped && !config.privileges.keep_net_raw {
         opener.give_up();
@@ -144,9 +157,11 @@ pub fn run(loaded: Loaded, control: &Control<'_>, announce: impl FnOnce(&[String
         feeds,
     };
     let supervisor = Supervisor::start(parts, opened)?;
+    let pushing = pushing.map(|prepared| prepared.start(&loaded, &server, spans)).transpose()?;
     announce(&supervisor.names(), &server);
     let watch = FileWatch::new(&loaded);
-    let mut daemon = Daemon { loaded, supervisor, server, alerting, notifying, notifier, collector, memory, watch };
+    let mut daemon =
+        Daemon { loaded, supervisor, server, alerting, notifying, pushing, notifier, collector, memory, watch };
     let result = daemon.run(control);
     daemon.stop();
     result
@@ -159,6 +174,7 @@ struct Daemon {
     server: Server,
     alerting: Alerting,
     notifying: Option<Notifying>,
+    pushing: Option<Pushing>,
     notifier: Notifier,
     collector: JoinHandle<()>,
     memory: Option<Memory>,
@@ -226,11 +242,14 @@ impl Daemon {
         let server = self.server.begin_stop();
         self.supervisor.stop();
         live::join(self.collector);
+        // With the last counts, while the others come to their end.
+        let pushing = self.pushing.map(Pushing::begin_stop);
         let notifying = self.notifying.map(Notifying::begin_stop);
         notifying.into_iter().for_each(live::join);
         if let Some(memory) = self.memory {
             memory.close();
         }
+        pushing.into_iter().for_each(live::join);
         live::join(server);
     }
 }

@@ -10,9 +10,12 @@ use crate::capture::interfaces::{self, Change, Interface, Selection};
 use crate::config::{self, Config, Part};
 use crate::http::Known;
 use crate::notify::engine::Receiver;
+use crate::otlp::Targets;
 use crate::packet::InterfaceId;
+use crate::telemetry::trace_span;
 use anyhow::Context;
 use serde_json::{Value, json};
+use tracing::field::Empty;
 
 impl Daemon {
     /// Reads the configuration again. One that cannot be taken is logged and counted, and the one before holds.
@@ -21,16 +24,21 @@ impl Daemon {
     /// # Errors
     /// The reasons, as they are logged.
     pub(super) fn reload(&mut self, control: &Control<'_>) -> Result<Value, String> {
+        let span = trace_span!("config.reload", generation = Empty, error = Empty, otel.status_code = Empty).entered();
         self.notifier.reloading();
         let done = self.try_reload(control).map_err(|error| {
             self.server.reload_failed();
             let text = format!("{error:#}");
             let lines: Vec<_> = text.lines().map(str::trim).collect();
             let reasons = lines.join("; ");
+            span.record("otel.status_code", "ERROR").record("error", reasons.as_str());
             tracing::error!(error = reasons, "the configuration was rejected, the one before stays in force");
             reasons
         });
         self.watch.tried(done.is_ok());
+        if let Ok(told) = &done {
+            span.record("generation", told["generation"].as_u64());
+        }
         self.say_ready();
         done
     }
@@ -40,6 +48,7 @@ impl Daemon {
         let changes = self.loaded.changes(&loaded)?;
         let known = Known::load(&loaded.config.api)?;
         let receivers = self.prepare_receivers(&loaded.config)?;
+        let targets = changes.has(Part::Push).then(|| self.prepare_targets(&loaded.config)).transpose()?;
         let prepared = self.supervisor.prepare(&loaded.config)?;
         // From here on nothing is refused.
         if changes.has(Part::Level) {
@@ -49,6 +58,9 @@ impl Daemon {
         // Before the rules that name them.
         if let Some(notifying) = &self.notifying {
             notifying.adopt(receivers);
+        }
+        if let Some((pushing, targets)) = self.pushing.as_ref().zip(targets.flatten()) {
+            pushing.adopt(targets);
         }
         if changes.has(Part::Alerts) {
             self.alerting.reload(&loaded.config.alerts);
@@ -63,6 +75,15 @@ impl Daemon {
 }
 
 impl Daemon {
+    /// Opens what is pushed to.
+    fn prepare_targets(&self, config: &Config) -> anyhow::Result<Option<Targets>> {
+        match &self.pushing {
+            Some(pushing) => pushing.prepare(&config.otlp).map(Some),
+            None if !config.otlp.is_on() => Ok(None),
+            None => anyhow::bail!("nothing was pushed to a collector so far: restart netmon to begin"),
+        }
+    }
+
     /// Opens the receivers, also where none of their keys changed: their secrets may have.
     fn prepare_receivers(&self, config: &Config) -> anyhow::Result<Vec<Receiver>> {
         match &self.notifying {

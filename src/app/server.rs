@@ -10,7 +10,7 @@ use crate::http::{
     self, Access, Health, Hosts, Known, LayerStatus, PrivilegeStatus, ProcessStatus, Requests, Rooms, Seconds, Sources,
     TextForm,
 };
-use crate::metrics::{BuildInfo, Confined, Exporter, Form, HistoryState, HttpFacts, NotificationState};
+use crate::metrics::{BuildInfo, Confined, Exporter, Form, HistoryState, HttpFacts, NotificationState, PushState};
 use crate::notify::engine::Handle;
 use crate::pipeline::{FlowDesk, Watcher};
 use crate::privilege::{Confinement, Layer};
@@ -64,6 +64,9 @@ pub struct Bound {
     told: Arc<ArcSwap<Told>>,
     sources: Sources,
 }
+
+/// Makes the messages of a push, for a resource and a time.
+pub(super) type Messages = Box<dyn FnMut(&[(String, String)], Timestamp) -> Vec<Vec<u8>> + Send>;
 
 impl Bound {
     /// Binds all listeners.
@@ -138,6 +141,7 @@ impl Bound {
             None => listener.bind().to_string(),
         };
         let urls = listeners.iter().map(url).collect();
+        let requests = sources.requests.clone();
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -152,7 +156,7 @@ impl Bound {
             }
         };
         let thread = super::spawn("http-main", work)?;
-        Ok(Server { urls, snapshot, board, health, exporter, hosts, access, api, stop, thread })
+        Ok(Server { urls, snapshot, board, health, exporter, requests, hosts, access, api, stop, thread })
     }
 }
 
@@ -163,6 +167,7 @@ pub struct Server {
     board: Board,
     health: Health,
     exporter: Arc<Exporter>,
+    requests: Requests,
     hosts: Hosts,
     access: Access,
     api: Api,
@@ -221,6 +226,18 @@ impl Server {
         self.exporter.remembers(ask);
     }
 
+    /// What it shows on `/metrics`, as messages to push.
+    pub(super) fn messages(&self) -> Messages {
+        let (exporter, snapshot, requests) =
+            (Arc::clone(&self.exporter), Arc::clone(&self.snapshot), self.requests.clone());
+        Box::new(move |resource, at| exporter.push(&snapshot.load_full(), facts(&requests), resource, at))
+    }
+
+    /// Something is pushed, and this is how it fares.
+    pub(super) fn pushes(&self, ask: impl Fn() -> PushState + Send + Sync + 'static) {
+        self.exporter.pushes(ask);
+    }
+
     /// A reload was accepted: its names and its number are in force from here on. Gives the number.
     pub(super) fn reloaded(&self, loaded: &Loaded, known: Known) -> u64 {
         let config = &loaded.config;
@@ -248,6 +265,15 @@ impl Server {
     }
 }
 
+/// What the server counts.
+fn facts(answered: &Requests) -> HttpFacts {
+    HttpFacts {
+        requests: answered.counts(),
+        durations: Some(answered.durations()),
+        websockets: Some(answered.streams()),
+    }
+}
+
 fn sources(
     exporter: &Arc<Exporter>,
     started: Timestamp,
@@ -270,12 +296,7 @@ fn sources(
                 TextForm::Prometheus => Form::Text,
                 TextForm::OpenMetrics => Form::OpenMetrics,
             };
-            let http = HttpFacts {
-                requests: answered.counts(),
-                durations: Some(answered.durations()),
-                websockets: Some(answered.streams()),
-            };
-            scraper.scrape(&scraped.load_full(), http, form)
+            scraper.scrape(&scraped.load_full(), facts(&answered), form)
         }),
         process: Box::new(move || {
             let own = exporter.own();

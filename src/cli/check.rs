@@ -5,6 +5,7 @@
 use super::secrets;
 use crate::config::{self, Config, Finding, Loaded, Mistake, Mistakes, units::Size, units::Span};
 use crate::http::{Bind, Known};
+use crate::otlp;
 use crate::packet::Linktype;
 use crate::telemetry::Escaped;
 use serde_json::{Value as Json, json};
@@ -182,6 +183,7 @@ fn json_plan(loaded: &Loaded, interfaces: &[String], series_limit: u64) -> Json 
         "flows_max": flows.max,
         "listeners": api.bind.iter().map(listener).collect::<Vec<_>>(),
         "series_limit": series_limit,
+        "push": pushed(&loaded.config.otlp),
     })
 }
 
@@ -194,7 +196,7 @@ fn text_plan(loaded: &Loaded, interfaces: &[String], series_limit: u64) -> Vec<(
     let listeners: Vec<String> = api.bind.iter().map(listener).collect();
     let how = if capture.promiscuous { "promiscuous" } else { "not promiscuous" };
     let (snaplen, buffer) = (Size(capture.snaplen.into()), Size(capture.buffer_bytes.into()));
-    vec![
+    let mut plan = vec![
         ("config", file),
         ("interfaces", interfaces),
         ("capture", format!("libpcap, {how}, {snaplen} of each frame, buffer of {buffer} each")),
@@ -203,7 +205,17 @@ fn text_plan(loaded: &Loaded, interfaces: &[String], series_limit: u64) -> Vec<(
         ("flows", format!("at most {}", flows.max)),
         ("listeners", listeners.join(", ")),
         ("series", format!("at most {series_limit}")),
-    ]
+    ];
+    plan.extend(pushed(&loaded.config.otlp).map(|pushed| ("push", pushed)));
+    plan
+}
+
+/// What goes to a collector, and where; of an address only what may be shown.
+fn pushed(config: &otlp::Config) -> Option<String> {
+    let metrics = config.metrics.as_ref().map(|url| format!("metrics every {} to {url}", Span::from(config.interval)));
+    let traces = config.traces.as_ref().map(|url| format!("traces to {url}"));
+    let signals: Vec<_> = metrics.into_iter().chain(traces).collect();
+    (!signals.is_empty()).then(|| format!("{} ({})", signals.join(", "), config.protocol.name()))
 }
 
 fn listener(bind: &Bind) -> String {

@@ -29,8 +29,9 @@ use crate::http::{AccessError, BindError};
 use crate::metrics::Exposition;
 use crate::notify::receiver::OpenError;
 use crate::notify::store::StoreError;
+use crate::otlp;
 use crate::privilege::PrivilegeError;
-use crate::telemetry::{self, Levels, Telemetry};
+use crate::telemetry::{self, Levels, SpanLayer, Telemetry};
 use anyhow::Context;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::fmt::Display;
@@ -214,7 +215,8 @@ fn complain(error: &anyhow::Error) {
         .or_else(|| error.downcast_ref::<PrivilegeError>().and_then(PrivilegeError::hint))
         .or_else(|| error.downcast_ref::<history::Error>().and_then(history::Error::hint).map(str::to_owned))
         .or_else(|| error.downcast_ref::<StoreError>().and_then(StoreError::hint))
-        .or_else(|| error.downcast_ref::<OpenError>().and_then(OpenError::hint));
+        .or_else(|| error.downcast_ref::<OpenError>().and_then(OpenError::hint))
+        .or_else(|| error.downcast_ref::<otlp::OpenError>().and_then(otlp::OpenError::hint));
     let hint = hint.map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
     say(&format!("{error:#}{hint}"));
 }
@@ -260,8 +262,13 @@ fn run_check(common: &Common, arguments: &CheckArguments) -> Result<(), Failure>
 
 /// Starts logging.
 fn logging(common: &Common, config: &Config) -> Result<Telemetry, Failure> {
+    logging_with(common, config, None)
+}
+
+/// Starts logging, and what makes spans.
+fn logging_with(common: &Common, config: &Config, spans: Option<SpanLayer>) -> Result<Telemetry, Failure> {
     let logged = telemetry::Config { level: common.levels(config), ..config.telemetry.clone() };
-    telemetry::init(&logged).context("cannot start logging").map_err(Failure::Run)
+    telemetry::init_with(&logged, spans).context("cannot start logging").map_err(Failure::Run)
 }
 
 /// A line for people on stderr, after the program's name. A closed stderr is nobody's problem.

@@ -1,9 +1,11 @@
 //! `netmon run`: the daemon.
 
 use super::signals::Signals;
-use super::{Common, Failure, load, logging, say};
+use super::{Common, Failure, load, logging_with, say};
 use crate::app;
 use crate::config::Override;
+use crate::telemetry::{SpanQueue, spans};
+use std::time::SystemTime;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -43,11 +45,16 @@ impl Arguments {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a span has the times of the machine")]
 pub(super) fn main(common: &Common, arguments: &Arguments) -> Result<(), Failure> {
     // First of all, so that a stop is an orderly end from the beginning.
     let signals = Signals::of_daemon()?;
+    let begun = SystemTime::now();
     let loaded = load(common, &arguments.overrides())?;
-    let log = logging(common, &loaded.config)?;
+    let read = SystemTime::now();
+    let (layer, spans) = loaded.config.otlp.traces.as_ref().map(|_| spans(loaded.config.otlp.sampling)).unzip();
+    spans.iter().for_each(|spans: &SpanQueue| spans.record("config.load", begun, read));
+    let log = logging_with(common, &loaded.config, layer)?;
     let without_file = loaded.file.is_none();
     let control = app::Control {
         stop: &signals.stop,
@@ -56,7 +63,7 @@ pub(super) fn main(common: &Common, arguments: &Arguments) -> Result<(), Failure
         levels: &|config| common.levels(config),
         log: &log,
     };
-    app::run(loaded, &control, |names, server| {
+    app::run(app::Start { loaded, spans }, &control, |names, server| {
         let names = if names.is_empty() { "no interface yet".into() } else { names.join(", ") };
         let config = if without_file { " (no configuration file, safe defaults)" } else { "" };
         say(&format!("monitoring {names}{config}; page at {}", server.urls().join(", ")));

@@ -4,6 +4,7 @@ use crate::config::{Config, Finding};
 use crate::notify::client::Factory;
 use crate::notify::receiver::{OpenError, Receiver};
 use crate::notify::secret::Surroundings;
+use crate::otlp;
 use crate::privilege::{self, PrivilegeError};
 
 /// This process's environment, and the files of the user that `netmon run` would become if it were started here.
@@ -15,9 +16,9 @@ pub(super) fn surroundings(config: &privilege::Config) -> Result<Surroundings<'s
     Ok(Surroundings { user, ..Surroundings::of_process() })
 }
 
-/// What is missing on this machine for receivers to be used: the user, secrets, certificates.
+/// What is missing on this machine for receivers and a collector to be used: the user, secrets, certificates.
 pub(super) fn missing(config: &Config) -> Vec<Finding> {
-    if config.notify.receivers.is_empty() {
+    if config.notify.receivers.is_empty() && !config.otlp.is_on() {
         return Vec::new();
     }
     let around = match surroundings(&config.privileges) {
@@ -32,7 +33,13 @@ pub(super) fn missing(config: &Config) -> Vec<Finding> {
         let error = Receiver::open(&configured.receiver, &factory, around).err()?;
         Some(finding(format!("receivers[{n}].{}", configured.receiver.kind.name()), error))
     });
-    refused.collect()
+    refused.chain(collector(config, around)).collect()
+}
+
+fn collector(config: &Config, around: Surroundings<'_>) -> Option<Finding> {
+    let error = otlp::Targets::open(&config.otlp, around).err()?;
+    let (key, hint) = (error.key().into(), error.hint());
+    Some(Finding { key, message: format!("{:#}", anyhow::Error::new(error)), hint })
 }
 
 fn finding(key: String, error: OpenError) -> Finding {

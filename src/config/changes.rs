@@ -30,10 +30,12 @@ pub enum Part {
     Receivers,
     /// How a change of the file is noticed.
     Watch,
+    /// What is pushed to a collector, and where.
+    Push,
 }
 
 /// The keys that can change while netmon runs; a section stands for all its keys.
-const CHANGEABLE: [(&str, Part); 14] = [
+const CHANGEABLE: [(&str, Part); 25] = [
     ("interfaces", Part::Interfaces),
     ("capture.bpf", Part::Filter),
     ("local_networks", Part::LocalNetworks),
@@ -48,6 +50,17 @@ const CHANGEABLE: [(&str, Part); 14] = [
     ("alerting", Part::Alerts),
     ("receivers", Part::Receivers),
     ("reload", Part::Watch),
+    ("telemetry.otlp.enabled", Part::Push),
+    ("telemetry.otlp.endpoint", Part::Push),
+    ("telemetry.otlp.protocol", Part::Push),
+    ("telemetry.otlp.headers_file", Part::Push),
+    ("telemetry.otlp.headers_env", Part::Push),
+    ("telemetry.otlp.ca_file", Part::Push),
+    ("telemetry.otlp.compression", Part::Push),
+    ("telemetry.otlp.timeout", Part::Push),
+    ("telemetry.otlp.metrics", Part::Push),
+    ("telemetry.otlp.traces.enabled", Part::Push),
+    ("telemetry.otlp.traces.endpoint", Part::Push),
 ];
 
 /// The keys whose values differ, all of which can change while netmon runs.

@@ -4,7 +4,7 @@ use super::file::{Aggregation, Blind, Capture, File, Flows, History, Timeouts};
 use super::mistake::quoted;
 use super::setting::ClassName;
 use super::units::Span;
-use super::{Config, alerts, receivers, summaries};
+use super::{Config, alerts, otlp, receivers, summaries};
 use crate::history::{self, Tier};
 use crate::{alert, capture, flow, http, notify, privilege, stats, telemetry};
 use std::collections::BTreeMap;
@@ -24,6 +24,7 @@ pub(super) fn across(file: &File) -> Vec<(String, String)> {
     mistakes.extend(summaries::mistakes(&file.alerts.0, &alerts::rules(&file.alerts.0, &known(file))));
     mistakes.extend(unknown_receivers_of_blind(file));
     mistakes.extend(retention_out_of_order(&file.history));
+    mistakes.extend(otlp::mistakes(&file.telemetry.otlp));
     mistakes
 }
 
@@ -109,6 +110,7 @@ pub(super) fn config(file: &File) -> Config {
         },
         watch: file.reload.watch.0,
         telemetry: telemetry::Config { level: file.telemetry.level.0.clone(), format: file.telemetry.format.0 },
+        otlp: otlp::config(&file.telemetry.otlp),
     }
 }
 

@@ -4,6 +4,7 @@
 //! its description in the JSON Schema.
 
 use super::alerts::AlertRule;
+use super::otlp::Otlp;
 use super::receivers::{MAX_RECEIVERS, ReceiverEntry};
 use super::rules::{
     ApiControl, BindAddress, Bytes, CaptureBackend, Count, Directory, ExternalUrl, FilePath, Filter, HostName,
@@ -51,7 +52,7 @@ pub struct File {
     pub privileges: Privileges,
     /// How a change of this file is noticed.
     pub reload: Reload,
-    /// The log of netmon itself, on stderr.
+    /// What netmon tells of itself: its log on stderr, and what it pushes.
     pub telemetry: Telemetry,
 }
 
@@ -305,7 +306,7 @@ pub struct Reload {
     pub watch: Setting<OptionalPeriod<SECOND, HOUR>>,
 }
 
-/// The log of netmon itself.
+/// What netmon tells of itself.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
@@ -314,6 +315,8 @@ pub struct Telemetry {
     pub level: Setting<LogLevel>,
     /// One line of text for each event, or one JSON object.
     pub format: Setting<LogFormat>,
+    /// Pushing to an OpenTelemetry collector.
+    pub otlp: Otlp,
 }
 
 impl File {

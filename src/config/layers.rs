@@ -7,6 +7,7 @@
 use super::Finding;
 use super::document::{Document, Keys, MAX_DEPTH, Node, Value};
 use super::mistake::{Mistake, Place, nearest, quoted};
+use super::otel;
 use config::{ConfigError, Source, Value as Merged, ValueKind};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -44,9 +45,11 @@ impl Layers {
     ) -> Result<Self, Mistake> {
         let mut builder = ::config::Config::builder();
         let (mut places, mut mistakes) = (BTreeMap::new(), document.duplicates);
+        let environment: Vec<_> = environment.into_iter().collect();
+        let (standard, unreadable) = otel::variables(&environment);
         let (variables, foreign) = variables(environment, known);
-        mistakes.extend(foreign);
-        for layer in [document.keys, variables, flags(overrides, known)] {
+        mistakes.extend(unreadable.into_iter().chain(foreign));
+        for layer in [document.keys, standard, variables, flags(overrides, known)] {
             let mut cleared = Cleared { known, places: &mut places, mistakes: &mut mistakes };
             let values = cleared.map(layer, known, "");
             builder = builder.add_source(Layer(values));
@@ -197,7 +200,7 @@ fn flags(overrides: &[Override], known: &serde_json::Value) -> Keys {
 }
 
 /// Values from outside the file: all of them for a list, else the last.
-fn given(mut values: Vec<String>, is_list: bool, place: &Place) -> Value {
+pub(super) fn given(mut values: Vec<String>, is_list: bool, place: &Place) -> Value {
     if is_list {
         Value::List(values.into_iter().map(|item| Node { place: place.clone(), value: Value::Text(item) }).collect())
     } else {
@@ -219,7 +222,7 @@ fn is_list(known: &serde_json::Value, key: &str) -> bool {
 
 /// Puts a value at a dotted path, with the maps on the way. Behind [`MAX_DEPTH`] dots the rest is one name, which no key
 /// has, so that a long name makes no deep tree.
-fn insert(keys: &mut Keys, path: &str, node: Node) {
+pub(super) fn insert(keys: &mut Keys, path: &str, node: Node) {
     let mut at = keys;
     let mut names = path.splitn(MAX_DEPTH, '.').peekable();
     while let Some(name) = names.next() {

@@ -1,6 +1,6 @@
 //! The configuration: layers of text in, a [`Config`] that cannot be wrong out.
 //!
-//! Defaults, then a YAML file, then `NETMON_` variables, then flags: each stands over the one before. Everything that is
+//! Defaults, then a YAML file, then the standard `OTEL_` variables, then `NETMON_` variables, then flags: each stands over the one before. Everything that is
 //! wrong in any of them is reported in one run, with its place and what is allowed. Each room owns its own `Config`;
 //! here they are made from the text.
 //!
@@ -24,6 +24,8 @@ mod file;
 mod kinds;
 mod layers;
 mod mistake;
+pub(crate) mod otel;
+mod otlp;
 mod read;
 mod receivers;
 mod reread;
@@ -40,6 +42,7 @@ pub use document::{MAX_BYTES, MAX_DEPTH, MAX_INDICATORS, MAX_NODES};
 pub use file::File;
 pub use layers::Override;
 pub use mistake::{Mistake, Mistakes, Place};
+pub use otlp::{Otlp, PushedMetrics, Traces};
 pub use receivers::{MAX_RECEIVERS, ReceiverEntry};
 pub use setting::{Given, Maps, Texts};
 pub use source::DEFAULT_FILES;
@@ -83,6 +86,8 @@ pub struct Config {
     pub watch: Option<Duration>,
     /// Logs.
     pub telemetry: telemetry::Config,
+    /// What is pushed to a collector.
+    pub otlp: crate::otlp::Config,
 }
 
 /// A config and where it comes from.

@@ -4,6 +4,7 @@
 mod addresses;
 mod alerting;
 mod numbers;
+mod otlp;
 mod privileges;
 mod receivers;
 mod texts;
@@ -12,6 +13,7 @@ mod web;
 pub use addresses::{BindAddress, HostName, Network};
 pub use alerting::{ExternalUrl, Percent, ReceiverName, SeverityName};
 pub use numbers::{Bytes, Count, OptionalPeriod, Period, Port, Switch, Window};
+pub use otlp::{Choice, ResourceAttribute, ServiceName};
 pub use privileges::{Sandbox, User};
 pub use receivers::{HeaderText, OptionalPath, OptionalTemplate, OptionalText, OptionalUrl, UrlItem, Variable};
 pub use texts::{CaptureBackend, Directory, Filter, InterfacePattern, LogFormat, LogLevel};

@@ -8,11 +8,13 @@ use super::prune::{self, Pruned};
 use super::shared::Shared;
 use super::writer::{self, Ledger, Message, Messages, Opening, Store};
 use super::{Committed, Gap, GapReason, Health, Pace, Tier, layout, place};
+use crate::telemetry::trace_span;
 use crossbeam_channel::{RecvTimeoutError, Sender};
 use redb::{Database, ReadableTable};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use tracing::field::Empty;
 
 /// From the first record of a batch to its commit, at most.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
@@ -187,12 +189,17 @@ impl Keeper {
         let Some(database) = self.shared.database.load_full() else {
             return Err(Fault::Failed(std::io::Error::other("it is closed")));
         };
+        let span =
+            trace_span!("history.commit", seconds = self.pending.seconds.len(), otel.status_code = Empty).entered();
         let begun = now();
         self.unsure = Some(self.state.batch + 1);
         let gaps = self.pending.gaps.len();
         self.pending.gaps.extend(self.lost);
         let done = batch::commit(&database, &mut self.state, &self.pending, &self.shared.config);
         self.pending.gaps.truncate(gaps);
+        if done.is_err() {
+            span.record("otel.status_code", "ERROR");
+        }
         let done = done?;
         self.unsure = None;
         let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);

@@ -7,6 +7,7 @@
 use super::problem::Problem;
 use super::routes::Shared;
 use super::{ANSWER_DEADLINE, MAX_BODY_BYTES};
+use crate::telemetry::{continue_from, trace_span};
 use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::uri::{Authority, Uri};
@@ -15,6 +16,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 /// How a request came in; an extension of every request.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +43,7 @@ const OPEN_PATHS: [&str; 3] = ["/metrics", "/healthz", "/readyz"];
 /// Refuses what must not be answered, answers the rest in time, and adds the headers of every answer.
 pub(super) async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
+    let span = span(&request, &path);
     let begun = tokio::time::Instant::now();
     let answered = tokio::time::timeout(ANSWER_DEADLINE, async {
         let arrival =
@@ -53,15 +57,39 @@ pub(super) async fn guard(State(shared): State<Arc<Shared>>, request: Request, n
         }
     });
     let mut response = answered
+        .instrument(span.clone())
         .await
         .unwrap_or_else(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the answer took too long").into_response());
     shared.sources.requests.count(&path, response.status());
     shared.sources.requests.time(&path, begun.elapsed());
+    span.record("http.response.status_code", response.status().as_u16());
+    if response.status().is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
     for (name, value) in ALWAYS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }
+
+/// A span of the request, which goes on with the trace of its caller.
+fn span(request: &Request, path: &str) -> Span {
+    let span = trace_span!(
+        "http.request",
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = request.method().as_str(),
+        http.response.status_code = Empty,
+        url.path = &path[..path.floor_char_boundary(MAX_TRACED_PATH)],
+    );
+    if let Some(caller) = request.headers().get("traceparent").and_then(|caller| caller.to_str().ok()) {
+        continue_from(&span, caller);
+    }
+    span
+}
+
+/// Bytes of a path that a span shows.
+const MAX_TRACED_PATH: usize = 256;
 
 /// A page can send a request without asking first, but not one of JSON (Fetch standard, CORS-safelisted headers); and
 /// browsers say where it comes from.

@@ -3,7 +3,8 @@
 use super::history::{HistorySource, HistoryState};
 use super::notifications::{NotificationSource, NotificationState};
 use super::process::{BuildInfo, Confined, HttpFacts, Privileges, ProcessFiles, RENDER_BOUNDS, Reloads, SelfState};
-use super::{Exposition, Form, Scope};
+use super::pushes::{PushSource, PushState};
+use super::{Envelope, Exposition, Form, Scope};
 use crate::alert::{self, Picture};
 use crate::stats::{Buckets, Config, Snapshot};
 use crate::time::Timestamp;
@@ -19,6 +20,7 @@ pub struct Exporter {
     state: Mutex<State>,
     notifications: OnceLock<NotificationSource>,
     history: OnceLock<HistorySource>,
+    pushes: OnceLock<PushSource>,
 }
 
 #[derive(Debug)]
@@ -44,8 +46,8 @@ impl Exporter {
         let durations = Buckets::new(RENDER_BOUNDS);
         let exposition = Exposition::new(config);
         let state = State { exposition, own, earlier: VecDeque::new(), durations, confined: None, alerts: None };
-        let (notifications, history) = (OnceLock::new(), OnceLock::new());
-        Self { files: ProcessFiles::open(), state: Mutex::new(state), notifications, history }
+        let (notifications, history, pushes) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { files: ProcessFiles::open(), state: Mutex::new(state), notifications, history, pushes }
     }
 
     /// Shows where these rules stand too, as published there. For the configuration of the start.
@@ -69,17 +71,41 @@ impl Exporter {
         drop(self.history.set(HistorySource::new(ask)));
     }
 
+    /// Metrics or spans are pushed, and who does it says how that fares when asked; the first one told counts.
+    pub fn pushes(&self, ask: impl Fn() -> PushState + Send + Sync + 'static) {
+        drop(self.pushes.set(PushSource::new(ask)));
+    }
+
+    /// All families of `snapshot` as messages to push; see [`Exposition::messages`].
+    pub fn push(
+        &self,
+        snapshot: &Arc<Snapshot>,
+        http: impl Into<HttpFacts>,
+        resource: &[(String, String)],
+        at: Timestamp,
+    ) -> Vec<Vec<u8>> {
+        let (exposition, own) = self.answering(snapshot, http.into());
+        let envelope = Envelope { resource: resource.to_vec(), at };
+        exposition.messages(snapshot, &own, &envelope, Scope::All)
+    }
+
     /// Renders all families of `snapshot` and counts the time it took.
     pub fn scrape(&self, snapshot: &Arc<Snapshot>, http: impl Into<HttpFacts>, form: Form) -> String {
-        let (exposition, mut own) = self.of(snapshot.own.config_generation);
-        let HttpFacts { requests, durations, websockets } = http.into();
-        (own.http_requests, own.http_durations, own.websockets) = (Some(requests), durations, websockets);
+        let (exposition, own) = self.answering(snapshot, http.into());
         #[expect(clippy::disallowed_methods, reason = "measures itself; no value from packets depends on it")]
         let begun = Instant::now();
         let page = exposition.render(snapshot, &own, form, Scope::All);
         let nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.state().durations.observe(nanos, None);
         page
+    }
+
+    /// How it was with the configuration of `snapshot`, with what the server says of itself.
+    fn answering(&self, snapshot: &Snapshot, http: HttpFacts) -> (Exposition, SelfState) {
+        let (exposition, mut own) = self.of(snapshot.own.config_generation);
+        let HttpFacts { requests, durations, websockets } = http;
+        (own.http_requests, own.http_durations, own.websockets) = (Some(requests), durations, websockets);
+        (exposition, own)
     }
 
     /// A configuration was accepted: from here on pages are its own, and none is partly of the one before. Gives its
@@ -124,6 +150,7 @@ impl Exporter {
         let (process, privileges) = self.files.read();
         let notifications = self.notifications.get().map(NotificationSource::ask);
         let history = self.history.get().and_then(HistorySource::ask);
+        let pushes = self.pushes.get().map(PushSource::ask);
         let state = self.state();
         let (exposition, reloads) = state.at(generation);
         let Confined { dropped, sandboxed, .. } = state.confined.unwrap_or_default();
@@ -136,6 +163,7 @@ impl Exporter {
             alerts: state.alerts.as_ref().map(|published| published.load_full()),
             reloads,
             history,
+            pushes,
             ..state.own.clone()
         };
         (exposition.clone(), own)

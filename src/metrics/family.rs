@@ -3,6 +3,7 @@
 use super::history::{PRUNE_REASONS, TIERS};
 use super::notifications::{DROP_REASONS, FAILURE_REASONS};
 use super::process::{HANDLERS, LAYERS, TIMED_HANDLERS};
+use super::pushes::{PUSH_FAILURES, SIGNALS};
 use super::view::View;
 use crate::alert::Standing;
 use crate::flow::{EndReason, Failure, Phase, Side, State, Untracked, Victim};
@@ -218,6 +219,8 @@ impl Dimension {
 
     pub(crate) const TIER: Self = closed(&["tier"], TIERS.len(), |n| [TIERS[n], ""]);
     pub(crate) const PRUNE_REASON: Self = closed(&["reason"], PRUNE_REASONS.len(), |n| [PRUNE_REASONS[n], ""]);
+    pub(crate) const SIGNAL: Self = closed(&["signal"], SIGNALS.len(), |n| [SIGNALS[n], ""]);
+    pub(crate) const PUSH_FAILURE: Self = closed(&["reason"], PUSH_FAILURES.len(), |n| [PUSH_FAILURES[n], ""]);
     pub(crate) const LAYER: Self = closed(&["layer"], LAYERS.len(), |n| [LAYERS[n], ""]);
 
     /// The label names.

@@ -2,6 +2,7 @@
 
 use super::history::HistoryState;
 use super::notifications::NotificationState;
+use super::pushes::PushState;
 use crate::alert::Picture;
 use crate::stats::Buckets;
 use crate::time::Timestamp;
@@ -36,6 +37,8 @@ pub struct SelfState {
     pub alerts: Option<Arc<Picture>>,
     /// How the history fares; `None` where none is kept.
     pub history: Option<HistoryState>,
+    /// How pushing to a collector fares; `None` where nothing is pushed.
+    pub pushes: Option<PushState>,
 }
 
 /// Values of the `layer` label.

@@ -15,6 +15,7 @@ use super::status::Status;
 use super::store::{OpenedStore, Store, StoreError, Table};
 use super::test_message;
 use crate::alert::Alert;
+use crate::telemetry::trace_span;
 use crate::time::Timestamp;
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver as Inbox, RecvTimeoutError, Sender, unbounded};
@@ -26,6 +27,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 /// A receiver: what is asked of it, and who sends to it.
 #[derive(Clone)]
@@ -428,9 +431,11 @@ impl Thread {
         let Some(receiver) = receivers.get(&notification.receiver) else { return };
         let (inbox, deliver) = (self.handle.inbox.clone(), Arc::clone(&receiver.deliver));
         let timeout = self.machine.timeout(&notification.receiver);
+        let span = trace_span!("notification.deliver", receiver = %notification.receiver, outcome = Empty, otel.kind = "client", otel.status_code = Empty);
         self.handle.shared.runtime.spawn(async move {
-            let attempt = tokio::spawn(attempt(deliver, Arc::clone(&notification), timeout));
-            let outcome = attempt.await.unwrap_or_else(|_| panicked());
+            let attempt = attempt(deliver, Arc::clone(&notification), timeout).instrument(span.clone());
+            let outcome = tokio::spawn(attempt).await.unwrap_or_else(|_| panicked());
+            note(&span, &outcome);
             let (receiver, message) = (Arc::clone(&notification.receiver), notification.key.clone());
             drop(inbox.send(Input::Outcome { receiver, message, outcome }));
         });
@@ -463,6 +468,16 @@ async fn attempt(deliver: Arc<dyn Deliver>, notification: Arc<Notification>, tim
         after: None,
         detail: format!("no answer within {timeout:?}"),
     })
+}
+
+/// What became of an attempt, on its span.
+fn note(span: &Span, outcome: &Outcome) {
+    match outcome {
+        Outcome::Accepted => span.record("outcome", "accepted"),
+        Outcome::Retry { reason, .. } | Outcome::Refused { reason, .. } => {
+            span.record("outcome", reason.name()).record("otel.status_code", "ERROR")
+        }
+    };
 }
 
 /// Not the receiver's fault, and not to be tried every second.

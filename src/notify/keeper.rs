@@ -3,8 +3,10 @@
 use super::desk::Now;
 use super::group::Mono;
 use super::store::{OpenedStore, Store, StoreError, Writes};
+use crate::telemetry::trace_span;
 use std::path::PathBuf;
 use std::time::Duration;
+use tracing::field::Empty;
 
 /// The store, or what waits for one.
 #[derive(Debug)]
@@ -58,6 +60,7 @@ impl Keeper {
         if self.unsaved.is_empty() {
             return Kept::Durable;
         }
+        let span = trace_span!("state.commit", writes = self.unsaved.len(), otel.status_code = Empty).entered();
         match store.commit(&self.unsaved) {
             Ok(()) => {
                 if self.failures > 0 {
@@ -68,6 +71,7 @@ impl Keeper {
                 Kept::Durable
             }
             Err(error) => {
+                span.record("otel.status_code", "ERROR");
                 self.store = None;
                 self.failed(&error, now);
                 Kept::Undurable

@@ -44,9 +44,12 @@ impl Levels {
         self
     }
 
-    /// The filter for a subscriber.
+    /// The filter for a subscriber. Spans of work are no part of the log.
     pub(super) fn targets(&self) -> Targets {
-        Targets::new().with_default(self.default).with_targets(self.targets.clone())
+        Targets::new()
+            .with_default(self.default)
+            .with_targets(self.targets.clone())
+            .with_target(super::spans::TARGET, LevelFilter::OFF)
     }
 }
 

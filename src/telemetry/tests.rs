@@ -33,7 +33,7 @@ impl Bench {
         let log = Log::new(format, Box::new(self.clone()), clock);
         let (filter, levels) = reload::Layer::new(level.parse::<Levels>().unwrap().targets());
         let telemetry = Telemetry { sink: Arc::clone(&log.sink), levels };
-        let subscriber = Registry::default().with(log.with_filter(filter));
+        let subscriber = Registry::default().with(None::<SpanLayer>).with(log.with_filter(filter));
         tracing::subscriber::with_default(subscriber, || work(&telemetry));
         drop(telemetry);
         let text = String::from_utf8(std::mem::take(&mut *lock(&self.written))).unwrap();

@@ -1,7 +1,10 @@
 //! The text of `/metrics`: compared with golden pages, read by other people's parsers, held to its worst case.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod push;
 mod reader;
+#[path = "../otlp/samples.rs"]
+mod samples;
 mod snapshots;
 
 use netmon::alert::{Evaluator, Picture};

@@ -2,8 +2,8 @@
 
 use netmon::flow::{State, Untracked, Victim};
 use netmon::metrics::{
-    BuildInfo, HistoryState, MAX_RECEIVERS, NotificationState, Privileges, Process, RENDER_BOUNDS, ReceiverState,
-    Reloads, SelfState,
+    BuildInfo, HistoryState, MAX_RECEIVERS, NotificationState, PUSH_FAILURES, Privileges, Process, PushState,
+    RENDER_BOUNDS, ReceiverState, Reloads, SelfState, SignalState,
 };
 use netmon::packet::{Ethertype, Linktype, Transport};
 use netmon::stats::{
@@ -219,7 +219,15 @@ pub fn own() -> SelfState {
             flows_left_out: 79,
             quarantined: 83,
         }),
+        pushes: Some(pushes()),
     }
+}
+
+/// Both signals.
+fn pushes() -> PushState {
+    let signal =
+        |n: u64| SignalState { exports: 89 + n, failures: [97 + n; PUSH_FAILURES.len()], last_success: Some(101.5) };
+    PushState { signals: [Some(signal(0)), Some(signal(1))], dropped_spans: 103 }
 }
 
 /// As many receivers as there can be.

@@ -47,6 +47,12 @@ impl<'a> Launch<'a> {
         self
     }
 
+    /// With a variable of the environment that is none of netmon's own.
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Within a memory control group.
     pub fn within(mut self, memory: &'a MemoryGroup) -> Self {
         self.memory = Some(memory);

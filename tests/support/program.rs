@@ -13,7 +13,7 @@ pub fn netmon() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_netmon"));
     command.current_dir(env!("CARGO_TARGET_TMPDIR")).stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("NETMON_") {
+        if ["NETMON_", "OTEL_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
             command.env_remove(name);
         }
     }

@@ -13,6 +13,7 @@ mod interface;
 mod notifications;
 mod options;
 mod own;
+mod pushes;
 mod tcp;
 
 use super::family::{Family, Value};
@@ -22,6 +23,7 @@ pub(crate) const GROUPS: &[(&str, &[Family])] = &[
     ("self and configuration", own::FAMILIES),
     ("the API", http::FAMILIES),
     ("history", history::FAMILIES),
+    ("pushing to a collector", pushes::FAMILIES),
     ("interface volume", interface::VOLUME),
     ("kernel view and coverage", capture::KERNEL),
     ("capture and parse health", capture::HEALTH),

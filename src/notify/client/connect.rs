@@ -6,10 +6,11 @@ use super::failure::Failure;
 use super::tls::Roots;
 use super::url::Url;
 use super::{Config, Reason};
+use std::borrow::Cow;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Connects for requests to `url`.
@@ -26,6 +27,28 @@ pub(super) async fn open(url: &Url, config: &Config, roots: &Roots, lookup: &Loo
         tunnel(&mut tcp, url).await?;
     }
     Kept::new(url, roots.handshake(url.host(), tcp).await?).await
+}
+
+/// A connection for a room that speaks something else over it.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// An open connection, or why there is none in words that may be logged.
+pub(crate) type Dialled = Result<Box<dyn Stream>, (Reason, Cow<'static, str>)>;
+
+/// Connects to what the operator runs, which may be on this machine, and says hello in TLS where the URL says so.
+pub(crate) async fn dial(url: &Url, time: Duration, roots: &Roots, lookup: &Lookup) -> Dialled {
+    let connected = async {
+        let addresses = address::resolve(url, lookup, true).await?;
+        let tcp = first(&addresses, time).await?;
+        let stream: Box<dyn Stream> = match url.is_https() {
+            true => Box::new(roots.handshake(url.host(), tcp).await?),
+            false => Box::new(tcp),
+        };
+        Ok(stream)
+    };
+    connected.await.map_err(Failure::into_parts)
 }
 
 /// Tries the addresses in turn; each has its share of the time, so that a dead first one leaves some for the next.

@@ -26,6 +26,11 @@ impl Failure {
         Self { reason: Reason::Http4xx, what: what.into(), for_ever: true }
     }
 
+    /// Why, and what is to be said of it.
+    pub(super) fn into_parts(self) -> (Reason, Cow<'static, str>) {
+        (self.reason, self.what)
+    }
+
     /// With the host and port it is about.
     pub(super) fn outcome(self, url: &Url) -> Outcome {
         let detail = format!("{}: {}", url.host_and_port(), self.what);

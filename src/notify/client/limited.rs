@@ -12,11 +12,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Bytes that may still be read, set anew for each answer.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Budget(Arc<AtomicUsize>);
+pub(crate) struct Budget(Arc<AtomicUsize>);
 
 impl Budget {
-    pub(super) fn set(&self, bytes: usize) {
+    pub(crate) fn set(&self, bytes: usize) {
         self.0.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether there are none left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
     }
 
     /// What the stream fails with when there are none left.
@@ -26,9 +31,9 @@ impl Budget {
 }
 
 /// Reads within a budget; writes as it is.
-pub(super) struct Limited<S> {
-    pub(super) stream: S,
-    pub(super) budget: Budget,
+pub(crate) struct Limited<S> {
+    pub(crate) stream: S,
+    pub(crate) budget: Budget,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Limited<S> {

@@ -16,6 +16,9 @@ mod tls;
 mod url;
 
 pub use address::{Lookup, resolver};
+pub(crate) use connect::dial;
+pub(crate) use limited::{Budget, Limited};
+pub(crate) use retry::after as retry_after;
 pub use tls::{Roots, TlsError};
 pub use url::{Url, UrlError};
 

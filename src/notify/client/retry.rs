@@ -8,7 +8,7 @@ pub(super) const LONGEST: Duration = Duration::from_secs(3600);
 
 /// What the receiver asks for, at most [`LONGEST`]; a date that is over is no wait. `None` where it asks for nothing that
 /// can be understood, such as a negative number.
-pub(super) fn after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+pub(crate) fn after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         let seconds = text.parse().unwrap_or(u64::MAX);

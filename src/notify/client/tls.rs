@@ -69,6 +69,17 @@ impl Roots {
         Self::of(certificates)?.ok_or_else(|| TlsError::Empty { path: path.into() })
     }
 
+    /// The same for a protocol that is agreed on in the handshake (ALPN).
+    #[must_use]
+    pub(crate) fn speaking(&self, protocol: &[u8]) -> Self {
+        let with_protocol = |config: &Arc<ClientConfig>| {
+            let mut config = ClientConfig::clone(config);
+            config.alpn_protocols = vec![protocol.to_vec()];
+            Arc::new(config)
+        };
+        Self(self.0.as_ref().map(with_protocol))
+    }
+
     /// Those that this machine trusts.
     ///
     /// # Errors
