@@ -37,6 +37,7 @@ pub mod app;
 pub mod capture;
 pub mod cli;
 pub mod config;
+pub mod export;
 pub mod flow;
 pub mod history;
 pub mod http;

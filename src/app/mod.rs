@@ -9,6 +9,7 @@
 mod alert_rooms;
 mod alerting;
 mod api;
+mod exporting;
 mod history_room;
 mod live;
 mod notify;
@@ -25,6 +26,7 @@ mod watched;
 mod yesterday;
 
 pub use alerting::{Alerting, Board, Timeline};
+pub use exporting::Exporting;
 pub use remember::{Keeper, NotAStore, Recording};
 pub use server::Server;
 
@@ -101,7 +103,7 @@ pub fn run(loaded: Loaded, control: &Control<'_>, announce: impl FnOnce(&[String
 
     let of_notifying = notifying.as_ref().map(Prepared::needs).unwrap_or_default();
     let of_history = history.as_ref().map(Place::needs).unwrap_or_default();
-    let needs = needs(&loaded, &files).and(of_notifying).and(of_history);
+    let needs = needs(&loaded, &files).and(of_notifying).and(of_history).and(exporting::needs(config));
     let confinement = privilege::confine(&identity, &config.privileges, &needs)?;
     if confinement.dropped && !config.privileges.keep_net_raw {
         opener.give_up();
@@ -122,7 +124,9 @@ pub fn run(loaded: Loaded, control: &Control<'_>, announce: impl FnOnce(&[String
     let history = history.zip(keeper.clone());
     let history =
         history.map(|(place, keeper)| Memory::start(place, keeper, &server, publisher.names())).transpose()?;
-    let (memory, feeds): (Option<_>, Vec<_>) = history.map_or((None, Vec::new()), |(m, feed)| (Some(m), vec![feed]));
+    let (memory, remembered) = history.unzip();
+    let (exporting, exported) = Exporting::start(config, &server, publisher.names())?.unzip();
+    let feeds = remembered.into_iter().chain(exported).collect();
     let past = keeper.clone().map(Recall::start).transpose()?;
     let evaluator = Evaluator::new(&config.alerts, past).restored(&saved);
     let (alerting, rules) = Alerting::new(evaluator, server.board(), transitions, keeper);
@@ -142,7 +146,7 @@ pub fn run(loaded: Loaded, control: &Control<'_>, announce: impl FnOnce(&[String
     };
     let supervisor = Supervisor::start(parts, opened)?;
     announce(&supervisor.names(), &server);
-    let mut daemon = Daemon { loaded, supervisor, server, alerting, notifying, notifier, collector, memory };
+    let mut daemon = Daemon { loaded, supervisor, server, alerting, notifying, notifier, collector, memory, exporting };
     let result = daemon.run(control);
     daemon.stop();
     result
@@ -158,6 +162,7 @@ struct Daemon {
     notifier: Notifier,
     collector: JoinHandle<()>,
     memory: Option<Memory>,
+    exporting: Option<Exporting>,
 }
 
 impl Daemon {
@@ -180,6 +185,7 @@ impl Daemon {
             if control.reload.swap(false, Ordering::Relaxed) {
                 // It was logged.
                 drop(self.reload(control));
+                self.exporting.iter().for_each(Exporting::reopen);
             }
             self.obey(control);
             if self.notifier.watchdog_interval().is_some_and(|interval| said_ready && ping.elapsed() >= interval) {
@@ -222,6 +228,7 @@ impl Daemon {
         live::join(self.collector);
         let notifying = self.notifying.map(Notifying::begin_stop);
         notifying.into_iter().for_each(live::join);
+        self.exporting.into_iter().for_each(Exporting::close);
         if let Some(memory) = self.memory {
             memory.close();
         }

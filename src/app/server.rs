@@ -10,7 +10,7 @@ use crate::http::{
     self, Access, Health, Hosts, Known, LayerStatus, PrivilegeStatus, ProcessStatus, Requests, Rooms, Seconds, Sources,
     TextForm,
 };
-use crate::metrics::{BuildInfo, Confined, Exporter, Form, HistoryState, HttpFacts, NotificationState};
+use crate::metrics::{BuildInfo, Confined, ExportState, Exporter, Form, HistoryState, HttpFacts, NotificationState};
 use crate::notify::engine::Handle;
 use crate::pipeline::{FlowDesk, Watcher};
 use crate::privilege::{Confinement, Layer};
@@ -217,6 +217,11 @@ impl Server {
     /// There is a history, which says how it fares.
     pub(super) fn remembers(&self, ask: impl Fn() -> Option<HistoryState> + Send + Sync + 'static) {
         self.exporter.remembers(ask);
+    }
+
+    /// Flows leave, and this says how that fares.
+    pub(super) fn exports(&self, ask: impl Fn() -> ExportState + Send + Sync + 'static) {
+        self.exporter.exports(ask);
     }
 
     /// A reload was accepted: its names and its number are in force from here on. Gives the number.

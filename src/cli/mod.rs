@@ -24,6 +24,7 @@ mod top;
 use crate::app::NotAStore;
 use crate::capture::{self, CaptureError, Filter};
 use crate::config::{self, Config, Loaded, Mistakes, Override};
+use crate::export;
 use crate::history;
 use crate::http::{AccessError, BindError};
 use crate::metrics::Exposition;
@@ -213,6 +214,7 @@ fn complain(error: &anyhow::Error) {
         .or_else(|| error.downcast_ref::<AccessError>().and_then(AccessError::hint))
         .or_else(|| error.downcast_ref::<PrivilegeError>().and_then(PrivilegeError::hint))
         .or_else(|| error.downcast_ref::<history::Error>().and_then(history::Error::hint).map(str::to_owned))
+        .or_else(|| error.downcast_ref::<export::Error>().and_then(export::Error::hint).map(str::to_owned))
         .or_else(|| error.downcast_ref::<StoreError>().and_then(StoreError::hint))
         .or_else(|| error.downcast_ref::<OpenError>().and_then(OpenError::hint));
     let hint = hint.map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();

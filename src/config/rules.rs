@@ -3,6 +3,7 @@
 
 mod addresses;
 mod alerting;
+mod exporting;
 mod numbers;
 mod privileges;
 mod receivers;
@@ -11,6 +12,7 @@ mod web;
 
 pub use addresses::{BindAddress, HostName, Network};
 pub use alerting::{ExternalUrl, Percent, ReceiverName, SeverityName};
+pub use exporting::{CollectorTarget, PartsPeriod};
 pub use numbers::{Bytes, Count, OptionalPeriod, Period, Port, Switch, Window};
 pub use privileges::{Sandbox, User};
 pub use receivers::{HeaderText, OptionalPath, OptionalTemplate, OptionalText, OptionalUrl, UrlItem, Variable};

@@ -1,5 +1,6 @@
 //! The exposition of a running daemon: adds what the process knows of itself, and measures its own rendering.
 
+use super::export::{ExportSource, ExportState};
 use super::history::{HistorySource, HistoryState};
 use super::notifications::{NotificationSource, NotificationState};
 use super::process::{BuildInfo, Confined, HttpFacts, Privileges, ProcessFiles, RENDER_BOUNDS, Reloads, SelfState};
@@ -19,6 +20,7 @@ pub struct Exporter {
     state: Mutex<State>,
     notifications: OnceLock<NotificationSource>,
     history: OnceLock<HistorySource>,
+    exports: OnceLock<ExportSource>,
 }
 
 #[derive(Debug)]
@@ -44,8 +46,8 @@ impl Exporter {
         let durations = Buckets::new(RENDER_BOUNDS);
         let exposition = Exposition::new(config);
         let state = State { exposition, own, earlier: VecDeque::new(), durations, confined: None, alerts: None };
-        let (notifications, history) = (OnceLock::new(), OnceLock::new());
-        Self { files: ProcessFiles::open(), state: Mutex::new(state), notifications, history }
+        let (notifications, history, exports) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { files: ProcessFiles::open(), state: Mutex::new(state), notifications, history, exports }
     }
 
     /// Shows where these rules stand too, as published there. For the configuration of the start.
@@ -67,6 +69,11 @@ impl Exporter {
     /// There is a history, which says how it fares when it is asked; the first one told counts.
     pub fn remembers(&self, ask: impl Fn() -> Option<HistoryState> + Send + Sync + 'static) {
         drop(self.history.set(HistorySource::new(ask)));
+    }
+
+    /// Flows leave, and who sends them says how that fares when asked; the first one told counts.
+    pub fn exports(&self, ask: impl Fn() -> ExportState + Send + Sync + 'static) {
+        drop(self.exports.set(ExportSource::new(ask)));
     }
 
     /// Renders all families of `snapshot` and counts the time it took.
@@ -124,6 +131,7 @@ impl Exporter {
         let (process, privileges) = self.files.read();
         let notifications = self.notifications.get().map(NotificationSource::ask);
         let history = self.history.get().and_then(HistorySource::ask);
+        let exports = self.exports.get().map(ExportSource::ask).unwrap_or_default();
         let state = self.state();
         let (exposition, reloads) = state.at(generation);
         let Confined { dropped, sandboxed, .. } = state.confined.unwrap_or_default();
@@ -136,6 +144,7 @@ impl Exporter {
             alerts: state.alerts.as_ref().map(|published| published.load_full()),
             reloads,
             history,
+            exports,
             ..state.own.clone()
         };
         (exposition.clone(), own)

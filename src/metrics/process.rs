@@ -1,5 +1,6 @@
 //! What the process knows of itself beside the packets, and where Linux keeps it.
 
+use super::export::ExportState;
 use super::history::HistoryState;
 use super::notifications::NotificationState;
 use crate::alert::Picture;
@@ -36,6 +37,8 @@ pub struct SelfState {
     pub alerts: Option<Arc<Picture>>,
     /// How the history fares; `None` where none is kept.
     pub history: Option<HistoryState>,
+    /// How the exports of flows fare.
+    pub exports: ExportState,
 }
 
 /// Values of the `layer` label.

@@ -58,6 +58,7 @@ pub(super) fn main(common: &Common, arguments: &Arguments) -> Result<(), Failure
         interrupted: &interrupted,
         server: None,
         store: None,
+        export: crate::export::Config::default(),
     })?;
     let end = found.snapshot.tick.map(|tick| tick.end()).unwrap_or_default();
     let counts = counts(&config, &found.transitions, end);

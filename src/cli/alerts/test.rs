@@ -155,6 +155,7 @@ fn replay_case(case: &Case, config: &Config, shards: u8, interrupted: &Arc<Atomi
         interrupted,
         server: None,
         store: None,
+        export: crate::export::Config::default(),
     })
 }
 

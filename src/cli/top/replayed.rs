@@ -72,6 +72,7 @@ pub(super) fn main(common: &Common, arguments: &Arguments) -> Result<(), Failure
         interrupted: &interrupted,
         server: Some(&server),
         store: None,
+        export: crate::export::Config::default(),
     };
     let read = AtomicBool::new(false);
     let (shown, found) = std::thread::scope(|scope| {

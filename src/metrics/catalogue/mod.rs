@@ -6,6 +6,7 @@
 
 mod alerts;
 mod capture;
+mod export;
 mod flows;
 mod history;
 mod http;
@@ -22,6 +23,7 @@ pub(crate) const GROUPS: &[(&str, &[Family])] = &[
     ("self and configuration", own::FAMILIES),
     ("the API", http::FAMILIES),
     ("history", history::FAMILIES),
+    ("flows that leave", export::FAMILIES),
     ("interface volume", interface::VOLUME),
     ("kernel view and coverage", capture::KERNEL),
     ("capture and parse health", capture::HEALTH),
