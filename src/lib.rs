@@ -25,6 +25,7 @@
 //! - [`metrics`]: every metric family, in both text formats.
 //! - [`http`]: the server.
 //! - [`history`]: what was counted, kept in a file.
+//! - [`export`]: flows that leave: IPFIX, and a log of JSON lines.
 //! - [`notify`]: notifications of alerts: a durable outbox, silences, receivers.
 //! - [`telemetry`]: netmon's own log.
 //! - [`privilege`]: what is given up before the first thread starts.

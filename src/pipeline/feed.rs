@@ -110,6 +110,11 @@ impl FlowFeed {
         self.parts = Some(parts);
     }
 
+    /// Takes a step of packet time.
+    pub(super) fn step(&mut self, to: Timestamp) {
+        self.parts.iter_mut().for_each(|parts| parts.step(to));
+    }
+
     fn push(&mut self, flow: FedFlow) {
         self.pending.push(flow);
         if self.pending.len() >= BATCH {

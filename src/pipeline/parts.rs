@@ -21,6 +21,8 @@ pub(super) struct Parts {
     /// Ticks in which every partition is looked through once.
     period: u64,
     swept: Option<Tick>,
+    /// Where packet time went on after its last step: ages are counted from there, as if it had not jumped.
+    stepped: Timestamp,
     reported: HashMap<FlowKey, Reported>,
 }
 
@@ -41,12 +43,17 @@ impl Parts {
     pub(super) fn new(active: Duration) -> Self {
         let ticks = u64::try_from(active.as_nanos() / u128::from(Tick::NANOS)).unwrap_or(u64::MAX);
         let period = (ticks / 16).clamp(1, LONGEST_PERIOD);
-        Self { active, period, swept: None, reported: HashMap::new() }
+        Self { active, period, swept: None, stepped: Timestamp::MIN, reported: HashMap::new() }
     }
 
     /// The same for another shard.
     pub(super) fn anew(&self) -> Self {
         Self::new(self.active)
+    }
+
+    /// Packet time jumped to `to`, which makes no flow older.
+    pub(super) fn step(&mut self, to: Timestamp) {
+        (self.swept, self.stepped) = (None, to);
     }
 
     /// The rest of a flow that has ended.
@@ -88,20 +95,25 @@ impl Parts {
 
     /// What is new of a flow that has gone on for too long.
     fn part(&mut self, record: &FlowRecord, now: Timestamp) -> Option<FedFlow> {
-        let active = u64::try_from(self.active.as_nanos()).unwrap_or(u64::MAX);
-        if record.end_reason.is_some() || now.nanos_since(record.stats.first_seen) < active {
+        if record.end_reason.is_some() || !self.is_old(record.stats.first_seen, now) {
             return None;
         }
         let before = self.reported.get(&record.key).copied();
         let part = before.map_or_else(|| FedFlow::whole(*record), |reported| reported.rest(record));
         let has_moved = part.record.stats.packets_c2s + part.record.stats.packets_s2c > 0;
-        if !has_moved || now.nanos_since(part.counted_since) < active {
+        if !has_moved || !self.is_old(part.counted_since, now) {
             return None;
         }
         let first_seen = part.record.stats.first_seen;
         self.reported.insert(record.key, Reported { counts: counts(&record.stats), first_seen, until: now });
         let record = FlowRecord { end_reason: Some(EndReason::ActiveTimeout), ..part.record };
         Some(FedFlow { record, ..part })
+    }
+
+    /// Whether what began at `since` has gone on for too long.
+    fn is_old(&self, since: Timestamp, now: Timestamp) -> bool {
+        let since = if since > now { self.stepped } else { since.max(self.stepped) };
+        u128::from(now.nanos_since(since)) >= self.active.as_nanos()
     }
 }
 

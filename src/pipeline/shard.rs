@@ -227,6 +227,7 @@ impl Shard {
             self.report(open);
         }
         self.tracker.step(step);
+        self.counts.feeds.iter_mut().for_each(|feed| feed.step(step.to));
         drop(self.reports.send(Report::Step(step)));
         self.open = Some(Tick::of(step.to));
     }

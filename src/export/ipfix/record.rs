@@ -12,10 +12,16 @@ use crate::time::Timestamp;
 struct Direction {
     bytes: u64,
     packets: u64,
-    /// TCP control bits, or ICMP type and code.
-    control: u16,
+    control: Control,
 }
 
+#[derive(Clone, Copy)]
+enum Control {
+    /// TCP control bits.
+    Flags(u8),
+    /// ICMP type; the code is 0.
+    Echo(u8),
+}
 
 /// Appends the records of a flow to `bytes`, all of the template that is given back with their number.
 ///
@@ -26,7 +32,11 @@ pub(super) fn append(bytes: &mut Vec<u8>, flow: &Flow, biflow: bool) -> (Kind, u
     let [c2s, s2c] = directions(flow, kind);
     if biflow {
         one(bytes, flow, false, c2s);
-        direction(bytes, s2c);
+        counts(bytes, s2c);
+        // The template has no type of the reply.
+        if let Control::Flags(flags) = s2c.control {
+            bytes.push(flags);
+        }
         // The first packet was the initiator's (RFC 5103 section 6.3).
         bytes.push(1);
         return (kind, 1);
@@ -50,12 +60,11 @@ fn kind(flow: &Flow) -> Kind {
 
 fn directions(flow: &Flow, kind: Kind) -> [Direction; 2] {
     let stats = &flow.record.stats;
-    let echo = match (kind.is_icmp, kind.is_ipv6) {
-        (false, _) => None,
-        (true, false) => Some([8 << 8, 0]),
-        (true, true) => Some([128 << 8, 129 << 8]),
+    let [forth, back] = match (kind.is_icmp, kind.is_ipv6) {
+        (false, _) => flow.record.tcp_flags.map(Control::Flags),
+        (true, false) => [8, 0].map(Control::Echo),
+        (true, true) => [128, 129].map(Control::Echo),
     };
-    let [forth, back] = echo.unwrap_or(flow.record.tcp_flags.map(u16::from));
     [
         Direction { bytes: stats.bytes_c2s, packets: stats.packets_c2s, control: forth },
         Direction { bytes: stats.bytes_s2c, packets: stats.packets_s2c, control: back },
@@ -63,9 +72,9 @@ fn directions(flow: &Flow, kind: Kind) -> [Direction; 2] {
 }
 
 /// A record of one direction; `back`: from the responder.
-fn one(bytes: &mut Vec<u8>, flow: &Flow, back: bool, counts: Direction) {
+fn one(bytes: &mut Vec<u8>, flow: &Flow, back: bool, direction: Direction) {
     let record = &flow.record;
-    let (network, is_icmp) = (record.network(), record.transport() == Transport::Icmp);
+    let network = record.network();
     let ((source, source_port), (destination, destination_port)) = match back {
         false => (record.initiator(), record.responder()),
         true => (record.responder(), record.initiator()),
@@ -74,22 +83,25 @@ fn one(bytes: &mut Vec<u8>, flow: &Flow, back: bool, counts: Direction) {
     bytes.extend(millis(record.stats.last_seen).to_be_bytes());
     bytes.extend(octets(network, &source));
     bytes.extend(octets(network, &destination));
-    if !kind(flow).is_icmp {
-        let ports = if is_icmp { [0; 2] } else { [source_port, destination_port] };
-        ports.iter().for_each(|port| bytes.extend(port.to_be_bytes()));
+    if matches!(direction.control, Control::Flags(_)) {
+        bytes.extend(source_port.to_be_bytes());
+        bytes.extend(destination_port.to_be_bytes());
     }
     bytes.push(record.key.protocol);
     bytes.push(record.end_reason.map_or(0, end_reason));
     bytes.extend(record.vlan().outer().unwrap_or(0).to_be_bytes());
     bytes.extend(interface(record.interface()).to_be_bytes());
     bytes.extend(record.id().to_be_bytes());
-    direction(bytes, counts);
+    counts(bytes, direction);
+    match direction.control {
+        Control::Flags(flags) => bytes.push(flags),
+        Control::Echo(kind) => bytes.extend([kind, 0]),
+    }
 }
 
-fn direction(bytes: &mut Vec<u8>, counts: Direction) {
-    bytes.extend(counts.bytes.to_be_bytes());
-    bytes.extend(counts.packets.to_be_bytes());
-    bytes.extend(counts.control.to_be_bytes());
+fn counts(bytes: &mut Vec<u8>, direction: Direction) {
+    bytes.extend(direction.bytes.to_be_bytes());
+    bytes.extend(direction.packets.to_be_bytes());
 }
 
 fn millis(at: Timestamp) -> u64 {

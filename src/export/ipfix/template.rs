@@ -87,9 +87,10 @@ impl Kind {
             false => [SOURCE_IPV4_ADDRESS, DESTINATION_IPV4_ADDRESS],
         };
         let control = match (self.is_icmp, self.is_ipv6) {
-            (false, _) => TCP_CONTROL_BITS,
-            (true, false) => ICMP_TYPE_CODE_IPV4,
-            (true, true) => ICMP_TYPE_CODE_IPV6,
+            // One byte, which RFC 7125 allows: pmacct reads two as none.
+            (false, _) => (TCP_CONTROL_BITS, 1),
+            (true, false) => (ICMP_TYPE_CODE_IPV4, 2),
+            (true, true) => (ICMP_TYPE_CODE_IPV6, 2),
         };
         let mut fields = vec![FLOW_START_MILLISECONDS, FLOW_END_MILLISECONDS];
         fields.extend(addresses);
@@ -97,10 +98,12 @@ impl Kind {
             fields.extend([SOURCE_TRANSPORT_PORT, DESTINATION_TRANSPORT_PORT]);
         }
         fields.extend([PROTOCOL_IDENTIFIER, FLOW_END_REASON, VLAN_ID, INGRESS_INTERFACE, FLOW_ID]);
-        let direction = [(OCTET_DELTA_COUNT, 8), (PACKET_DELTA_COUNT, 8), (control, 2)];
+        let direction = [(OCTET_DELTA_COUNT, 8), (PACKET_DELTA_COUNT, 8), control];
         fields.extend(direction.map(|(element, length)| Field::new(element, length)));
         if biflow {
-            fields.extend(direction.map(|(element, length)| Field::reverse(element, length)));
+            // The type of a reply would be taken for that of the flow: collectors map both to one column.
+            let both = if self.is_icmp { &direction[..2] } else { &direction };
+            fields.extend(both.iter().map(|(element, length)| Field::reverse(*element, *length)));
             fields.push(BIFLOW_DIRECTION);
         }
         fields
