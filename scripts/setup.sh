@@ -119,6 +119,8 @@ group_test() {
     need_program systemd-analyze systemd "tests rate the unit; nothing is started"
     need_program tmux tmux "tests look at \`netmon top\` in it"
     need_program openssl openssl "tests make certificates with it"
+    need_program tshark tshark "tests have it read what is exported"
+    need_unpacked nfcapd nfdump "tests send it flows"
     need_unpacked prometheus prometheus "tests let it scrape netmon"
     need_unpacked prometheus-alertmanager prometheus-alertmanager "tests send it alerts"
     need_unpacked promtool prometheus "tests run the alert rules with it"

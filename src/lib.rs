@@ -25,6 +25,7 @@
 //! - [`metrics`]: every metric family, in both text formats.
 //! - [`http`]: the server.
 //! - [`history`]: what was counted, kept in a file.
+//! - [`export`]: flows that leave: IPFIX, and a log of JSON lines.
 //! - [`otlp`]: metrics and spans, pushed to a collector.
 //! - [`notify`]: notifications of alerts: a durable outbox, silences, receivers.
 //! - [`telemetry`]: netmon's own log and spans.
@@ -38,6 +39,7 @@ pub mod app;
 pub mod capture;
 pub mod cli;
 pub mod config;
+pub mod export;
 pub mod flow;
 pub mod history;
 pub mod http;

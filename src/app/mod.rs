@@ -9,6 +9,7 @@
 mod alert_rooms;
 mod alerting;
 mod api;
+mod exporting;
 mod history_room;
 mod live;
 mod notify;
@@ -27,6 +28,7 @@ mod watched;
 mod yesterday;
 
 pub use alerting::{Alerting, Board, Timeline};
+pub use exporting::Exporting;
 pub use remember::{Keeper, NotAStore, Recording};
 pub use server::Server;
 pub use yesterday::at_rest;
@@ -117,7 +119,7 @@ pub fn run(start: Start, control: &Control<'_>, announce: impl FnOnce(&[String],
     let of_notifying = notifying.as_ref().map(Prepared::needs).unwrap_or_default();
     let of_history = history.as_ref().map(Place::needs).unwrap_or_default();
     let of_pushing = pushing.as_ref().map(pushing::Prepared::needs).unwrap_or_default();
-    let needs = needs(&loaded, &files).and(of_notifying).and(of_history).and(of_pushing);
+    let needs = needs(&loaded, &files).and(of_notifying).and(of_history).and(of_pushing).and(exporting::needs(config));
     let confinement = privilege::confine(&identity, &config.privileges, &needs)?;
     if confinement.dropped && !config.privileges.keep_net_raw {
         opener.give_up();
@@ -138,7 +140,9 @@ pub fn run(start: Start, control: &Control<'_>, announce: impl FnOnce(&[String],
     let history = history.zip(keeper.clone());
     let history =
         history.map(|(place, keeper)| Memory::start(place, keeper, &server, publisher.names())).transpose()?;
-    let (memory, feeds): (Option<_>, Vec<_>) = history.map_or((None, Vec::new()), |(m, feed)| (Some(m), vec![feed]));
+    let (memory, remembered) = history.unzip();
+    let (exporting, exported) = Exporting::start(config, &server, publisher.names())?.unzip();
+    let feeds = remembered.into_iter().chain(exported).collect();
     let past = keeper.clone().map(Recall::start).transpose()?;
     let evaluator = Evaluator::new(&config.alerts, past).restored(&saved);
     let (alerting, rules) = Alerting::new(evaluator, server.board(), transitions, keeper);
@@ -160,8 +164,19 @@ pub fn run(start: Start, control: &Control<'_>, announce: impl FnOnce(&[String],
     let pushing = pushing.map(|prepared| prepared.start(&loaded, &server, spans)).transpose()?;
     announce(&supervisor.names(), &server);
     let watch = FileWatch::new(&loaded);
-    let mut daemon =
-        Daemon { loaded, supervisor, server, alerting, notifying, pushing, notifier, collector, memory, watch };
+    let mut daemon = Daemon {
+        loaded,
+        supervisor,
+        server,
+        alerting,
+        notifying,
+        pushing,
+        notifier,
+        collector,
+        memory,
+        exporting,
+        watch,
+    };
     let result = daemon.run(control);
     daemon.stop();
     result
@@ -178,6 +193,7 @@ struct Daemon {
     notifier: Notifier,
     collector: JoinHandle<()>,
     memory: Option<Memory>,
+    exporting: Option<Exporting>,
     watch: FileWatch,
 }
 
@@ -202,6 +218,7 @@ impl Daemon {
             if told || self.watch.has_news(&self.loaded, Instant::now()) {
                 // It was logged.
                 drop(self.reload(control));
+                self.exporting.iter().for_each(Exporting::reopen);
             }
             self.obey(control);
             if self.notifier.watchdog_interval().is_some_and(|interval| said_ready && ping.elapsed() >= interval) {
@@ -246,6 +263,7 @@ impl Daemon {
         let pushing = self.pushing.map(Pushing::begin_stop);
         let notifying = self.notifying.map(Notifying::begin_stop);
         notifying.into_iter().for_each(live::join);
+        self.exporting.into_iter().for_each(Exporting::close);
         if let Some(memory) = self.memory {
             memory.close();
         }

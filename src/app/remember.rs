@@ -330,9 +330,9 @@ impl Work {
 /// Hands over ended flows until every shard has ended.
 fn keep_flows(flows: &FlowReceiver, names: &InterfaceNames, feed: &Feed) {
     while let Some(batch) = flows.next_batch() {
-        for record in &batch {
-            if let Some(interface) = names.name(record.interface()) {
-                feed.flow(Flow::of(&interface, record));
+        for flow in &batch {
+            if let Some(interface) = names.name(flow.record.interface()) {
+                feed.flow(Flow::of(&interface, &flow.record));
             }
         }
     }

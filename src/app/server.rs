@@ -10,7 +10,9 @@ use crate::http::{
     self, Access, Health, Hosts, Known, LayerStatus, PrivilegeStatus, ProcessStatus, Requests, Rooms, Seconds, Sources,
     TextForm,
 };
-use crate::metrics::{BuildInfo, Confined, Exporter, Form, HistoryState, HttpFacts, NotificationState, PushState};
+use crate::metrics::{
+    BuildInfo, Confined, ExportState, Exporter, Form, HistoryState, HttpFacts, NotificationState, PushState,
+};
 use crate::notify::engine::Handle;
 use crate::pipeline::{FlowDesk, Watcher};
 use crate::privilege::{Confinement, Layer};
@@ -236,6 +238,11 @@ impl Server {
     /// Something is pushed, and this is how it fares.
     pub(super) fn pushes(&self, ask: impl Fn() -> PushState + Send + Sync + 'static) {
         self.exporter.pushes(ask);
+    }
+
+    /// Flows leave, and this says how that fares.
+    pub(super) fn exports(&self, ask: impl Fn() -> ExportState + Send + Sync + 'static) {
+        self.exporter.exports(ask);
     }
 
     /// A reload was accepted: its names and its number are in force from here on. Gives the number.

@@ -24,6 +24,7 @@ mod top;
 use crate::app::NotAStore;
 use crate::capture::{self, CaptureError, Filter};
 use crate::config::{self, Config, Loaded, Mistakes, Override};
+use crate::export;
 use crate::history;
 use crate::http::{AccessError, BindError};
 use crate::metrics::Exposition;
@@ -214,6 +215,7 @@ fn complain(error: &anyhow::Error) {
         .or_else(|| error.downcast_ref::<AccessError>().and_then(AccessError::hint))
         .or_else(|| error.downcast_ref::<PrivilegeError>().and_then(PrivilegeError::hint))
         .or_else(|| error.downcast_ref::<history::Error>().and_then(history::Error::hint).map(str::to_owned))
+        .or_else(|| error.downcast_ref::<export::Error>().and_then(export::Error::hint).map(str::to_owned))
         .or_else(|| error.downcast_ref::<StoreError>().and_then(StoreError::hint))
         .or_else(|| error.downcast_ref::<OpenError>().and_then(OpenError::hint))
         .or_else(|| error.downcast_ref::<otlp::OpenError>().and_then(otlp::OpenError::hint));

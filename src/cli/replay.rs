@@ -6,9 +6,11 @@ use super::progress::Progress;
 use super::signals::Signals;
 use super::{Common, Failure, load, logging, print, say, summary};
 use crate::alert::{Evaluator, Past, Transition};
-use crate::app::{Board, Keeper, Recording, Server, Timeline};
+use crate::app::{Board, Exporting, Keeper, Recording, Server, Timeline};
 use crate::capture::{Adapter, CaptureError, Input, Options, Poll, Savefiles};
 use crate::config::{Config, Override};
+use crate::export;
+use crate::export::ipfix::{Collector as IpfixCollector, Target};
 use crate::flow::{FlowRecord, HashKey, PARTITIONS};
 use crate::metrics::{Exposition, Form as Exposed, Scope, SelfState};
 use crate::pipeline::{
@@ -55,6 +57,15 @@ pub(super) struct Arguments {
     /// Write series, ended flows and alert events into this history store, made if there is none, for `netmon history --store`
     #[arg(long, value_name = "FILE")]
     store: Option<PathBuf>,
+    /// Write a line of JSON for every flow to this file; `-` is standard output, in place of the result
+    #[arg(long, value_name = "FILE")]
+    flow_log: Option<PathBuf>,
+    /// Send every flow to this collector of IPFIX: `udp://HOST:PORT`, `tcp://` or `tls://`; UDP without a scheme
+    #[arg(long, value_name = "ADDRESS")]
+    ipfix: Vec<Target>,
+    /// Send flows where the config's `export` says, too
+    #[arg(long)]
+    export: bool,
     /// Threads that track flows; the result is the same for any number
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=PARTITIONS as i64))]
     shards: u8,
@@ -104,6 +115,19 @@ impl FromStr for PaceArgument {
     }
 }
 
+impl Arguments {
+    /// Where flows are sent: what the flags say, and what the config says if that is asked for.
+    fn export(&self, config: &Config) -> export::Config {
+        let mut export = if self.export { config.export.clone() } else { export::Config::default() };
+        export.active_timeout = config.export.active_timeout;
+        if self.flow_log.is_some() {
+            export.flow_log.clone_from(&self.flow_log);
+        }
+        export.ipfix.extend(self.ipfix.iter().cloned().map(IpfixCollector::new));
+        export
+    }
+}
+
 /// What is replayed, and how.
 pub(super) struct Run<'a> {
     /// As on the command line.
@@ -123,6 +147,8 @@ pub(super) struct Run<'a> {
     pub(super) store: Option<(&'a Path, Keeper)>,
     /// Who remembers the time before it, for rules that compare with that.
     pub(super) past: Option<Arc<dyn Past>>,
+    /// Where its flows are sent.
+    pub(super) export: export::Config,
 }
 
 /// What a replay found.
@@ -169,8 +195,11 @@ pub(super) fn main(common: &Common, arguments: &Arguments) -> Result<(), Failure
         server: server.as_ref(),
         store,
         past: None,
+        export: arguments.export(&config),
     })?;
-    report(arguments.format, &config, &found)?;
+    if arguments.flow_log.as_deref() != Some(Path::new(export::Config::STDOUT)) {
+        report(arguments.format, &config, &found)?;
+    }
     found.complaints.iter().for_each(say);
     if let Some(server) = server {
         while !interrupted.load(Ordering::Relaxed) {
@@ -200,7 +229,10 @@ pub(super) fn replay(run: &Run<'_>) -> Result<Found, Failure> {
     let (mut collector, publisher) = Collector::new(aggregator, receivers, published, Some("replay"));
     let rules = run.server.map(Server::board).unwrap_or_default();
     let timeline = Timeline::default();
-    let (recording, mut watchers, feeds) = record(run.store.as_ref(), config, publisher.names())?;
+    let (recording, mut watchers, mut feeds) = record(run.store.as_ref(), config, publisher.names())?;
+    let exporting = Exporting::of_replay(&run.export, publisher.names()).map_err(Failure::of)?;
+    let (exporting, exported) = exporting.unzip();
+    feeds.extend(exported);
     if !config.alerts.rules.is_empty() {
         let evaluator = Evaluator::new(&config.alerts, run.past.clone());
         watchers.push(timeline.of(evaluator, Arc::clone(&rules), recording.as_ref().map(Recording::alerts)));
@@ -224,6 +256,7 @@ pub(super) fn replay(run: &Run<'_>) -> Result<Found, Failure> {
     let flows = Selection::into_report(dealer.finish(), keep);
     let snapshot = collector.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     recording.map(Recording::finish).transpose().map_err(Failure::of)?;
+    let unsent = exporting.map(Exporting::end).unwrap_or_default();
 
     let mut incomplete: Vec<String> = savefiles.incomplete().map(ToString::to_string).collect();
     let mut complaints: Vec<String> =
@@ -237,7 +270,8 @@ pub(super) fn replay(run: &Run<'_>) -> Result<Found, Failure> {
             incomplete.push(error.to_string());
         }
     }
-    let failed = !incomplete.is_empty();
+    let failed = !incomplete.is_empty() || !unsent.is_empty();
+    complaints.extend(unsent);
     if interrupted.load(Ordering::Relaxed) {
         let interrupt = format!("interrupted after {packets} packets; the result is of those");
         complaints.push(interrupt.clone());

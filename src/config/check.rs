@@ -4,7 +4,7 @@ use super::file::{Aggregation, Blind, Capture, File, Flows, History, Timeouts};
 use super::mistake::quoted;
 use super::setting::ClassName;
 use super::units::Span;
-use super::{Config, alerts, otlp, receivers, summaries};
+use super::{Config, alerts, exporting, otlp, receivers, summaries};
 use crate::history::{self, Tier};
 use crate::{alert, capture, flow, http, notify, privilege, stats, telemetry};
 use std::collections::BTreeMap;
@@ -25,6 +25,7 @@ pub(super) fn across(file: &File) -> Vec<(String, String)> {
     mistakes.extend(unknown_receivers_of_blind(file));
     mistakes.extend(retention_out_of_order(&file.history));
     mistakes.extend(otlp::mistakes(&file.telemetry.otlp));
+    mistakes.extend(exporting::mistakes(&file.export));
     mistakes
 }
 
@@ -102,6 +103,7 @@ pub(super) fn config(file: &File) -> Config {
             external_url: file.alerting.external_url.0.clone(),
         },
         history: history(&file.history),
+        export: exporting::config(&file.export),
         state_directory: file.state.directory.0.clone(),
         privileges: privilege::Config {
             user: file.privileges.user.0.clone(),

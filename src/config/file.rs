@@ -4,6 +4,7 @@
 //! its description in the JSON Schema.
 
 use super::alerts::AlertRule;
+use super::exporting::{CollectorEntry, Export};
 use super::otlp::Otlp;
 use super::receivers::{MAX_RECEIVERS, ReceiverEntry};
 use super::rules::{
@@ -46,6 +47,8 @@ pub struct File {
     pub receivers: Maps<ReceiverEntry, MAX_RECEIVERS>,
     /// What is remembered.
     pub history: History,
+    /// Ended flows that leave netmon: to collectors of IPFIX, and as lines of JSON.
+    pub export: Export,
     /// Where netmon keeps what it remembers.
     pub state: State,
     /// What is given up once everything is open.
@@ -325,6 +328,7 @@ impl File {
         let mut known = serde_json::to_value(Self::default()).unwrap_or_default();
         known["alerts"] = serde_json::Value::Array(vec![AlertRule::known()]);
         known["receivers"] = serde_json::Value::Array(vec![ReceiverEntry::known()]);
+        known["export"]["ipfix"] = serde_json::Value::Array(vec![CollectorEntry::known()]);
         known
     }
 }

@@ -20,6 +20,7 @@ mod alerts;
 mod changes;
 mod check;
 mod document;
+mod exporting;
 mod file;
 mod kinds;
 mod layers;
@@ -48,7 +49,7 @@ pub use setting::{Given, Maps, Texts};
 pub use source::DEFAULT_FILES;
 pub use state::state_directory;
 
-use crate::{alert, capture, flow, history, http, notify, privilege, stats, telemetry};
+use crate::{alert, capture, export, flow, history, http, notify, privilege, stats, telemetry};
 use document::Document;
 use ipnet::IpNet;
 use layers::Layers;
@@ -78,6 +79,8 @@ pub struct Config {
     pub notify: notify::Config,
     /// What is remembered.
     pub history: history::Settings,
+    /// What leaves.
+    pub export: export::Config,
     /// Where what is remembered is kept; `None`: as [`state_directory`] finds it.
     pub state_directory: Option<PathBuf>,
     /// What is given up at the start.

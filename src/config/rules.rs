@@ -3,6 +3,7 @@
 
 mod addresses;
 mod alerting;
+mod exporting;
 mod numbers;
 mod otlp;
 mod privileges;
@@ -12,6 +13,7 @@ mod web;
 
 pub use addresses::{BindAddress, HostName, Network};
 pub use alerting::{ExternalUrl, Percent, ReceiverName, SeverityName};
+pub use exporting::{CollectorTarget, PartsPeriod};
 pub use numbers::{Bytes, Count, OptionalPeriod, Period, Port, Switch, Window};
 pub use otlp::{Choice, ResourceAttribute, ServiceName};
 pub use privileges::{Sandbox, User};

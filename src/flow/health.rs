@@ -41,6 +41,13 @@ impl Half {
         self.seen & bit != 0
     }
 
+    /// The flags that it was seen to send, of those that are followed.
+    pub(super) fn flags(&self) -> u8 {
+        let followed =
+            [(Self::SYN, flag::SYN), (Self::ACK, flag::ACK), (Self::FIN, flag::FIN), (Self::RESET, flag::RST)];
+        followed.into_iter().filter(|(seen, _)| self.has(*seen)).fold(0, |flags, (_, flag)| flags | flag)
+    }
+
     /// Takes the numbers of the first segment.
     pub(super) fn start(&mut self, seen: &Seen<'_>) {
         self.next = seen.end();

@@ -238,7 +238,7 @@ mod tests {
             bytes_s2c: 0,
             state: State::Open,
         };
-        FlowRecord { key, low_is_initiator: true, stats, end_reason: None }
+        FlowRecord { key, low_is_initiator: true, stats, end_reason: None, tcp_flags: [0; 2] }
     }
 
     fn bytes(query: &FlowQuery, flows: &[FlowRecord]) -> Vec<u64> {

@@ -150,6 +150,7 @@ impl Record {
                 state: self.state,
             },
             end_reason,
+            tcp_flags: [c2s, s2c].map(|sender| self.halves[sender].flags()),
         }
     }
 }

@@ -115,6 +115,8 @@ pub struct FlowRecord {
     pub stats: FlowStats,
     /// Why it ended.
     pub end_reason: Option<EndReason>,
+    /// TCP: SYN, ACK, FIN and RST as each direction was seen to send them, `c2s` first. The others are not followed.
+    pub tcp_flags: [u8; 2],
 }
 
 impl FlowRecord {

@@ -251,6 +251,13 @@ pub struct Place {
     slot: usize,
 }
 
+impl Place {
+    /// The beginning of the `table`th partition of a tracker.
+    pub const fn of_table(table: usize) -> Self {
+        Self { table, slot: 0 }
+    }
+}
+
 /// No table: the packet joins no flow.
 const NO_TABLE: usize = usize::MAX;
 

@@ -1,5 +1,6 @@
 //! The exposition of a running daemon: adds what the process knows of itself, and measures its own rendering.
 
+use super::export::{ExportSource, ExportState};
 use super::history::{HistorySource, HistoryState};
 use super::notifications::{NotificationSource, NotificationState};
 use super::process::{BuildInfo, Confined, HttpFacts, Privileges, ProcessFiles, RENDER_BOUNDS, Reloads, SelfState};
@@ -21,6 +22,7 @@ pub struct Exporter {
     notifications: OnceLock<NotificationSource>,
     history: OnceLock<HistorySource>,
     pushes: OnceLock<PushSource>,
+    exports: OnceLock<ExportSource>,
 }
 
 #[derive(Debug)]
@@ -46,8 +48,9 @@ impl Exporter {
         let durations = Buckets::new(RENDER_BOUNDS);
         let exposition = Exposition::new(config);
         let state = State { exposition, own, earlier: VecDeque::new(), durations, confined: None, alerts: None };
-        let (notifications, history, pushes) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self { files: ProcessFiles::open(), state: Mutex::new(state), notifications, history, pushes }
+        let (notifications, history) = (OnceLock::new(), OnceLock::new());
+        let (pushes, exports) = (OnceLock::new(), OnceLock::new());
+        Self { files: ProcessFiles::open(), state: Mutex::new(state), notifications, history, pushes, exports }
     }
 
     /// Shows where these rules stand too, as published there. For the configuration of the start.
@@ -87,6 +90,11 @@ impl Exporter {
         let (exposition, own) = self.answering(snapshot, http.into());
         let envelope = Envelope { resource: resource.to_vec(), at };
         exposition.messages(snapshot, &own, &envelope, Scope::All)
+    }
+
+    /// Flows leave, and who sends them says how that fares when asked; the first one told counts.
+    pub fn exports(&self, ask: impl Fn() -> ExportState + Send + Sync + 'static) {
+        drop(self.exports.set(ExportSource::new(ask)));
     }
 
     /// Renders all families of `snapshot` and counts the time it took.
@@ -151,6 +159,7 @@ impl Exporter {
         let notifications = self.notifications.get().map(NotificationSource::ask);
         let history = self.history.get().and_then(HistorySource::ask);
         let pushes = self.pushes.get().map(PushSource::ask);
+        let exports = self.exports.get().map(ExportSource::ask).unwrap_or_default();
         let state = self.state();
         let (exposition, reloads) = state.at(generation);
         let Confined { dropped, sandboxed, .. } = state.confined.unwrap_or_default();
@@ -164,6 +173,7 @@ impl Exporter {
             reloads,
             history,
             pushes,
+            exports,
             ..state.own.clone()
         };
         (exposition.clone(), own)

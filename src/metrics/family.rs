@@ -1,5 +1,6 @@
 //! What a metric family is: its declaration, from which the walk, both encoders and the worst case are derived.
 
+use super::export::LOSS_REASONS;
 use super::history::{PRUNE_REASONS, TIERS};
 use super::notifications::{DROP_REASONS, FAILURE_REASONS};
 use super::process::{HANDLERS, LAYERS, TIMED_HANDLERS};
@@ -221,6 +222,7 @@ impl Dimension {
     pub(crate) const PRUNE_REASON: Self = closed(&["reason"], PRUNE_REASONS.len(), |n| [PRUNE_REASONS[n], ""]);
     pub(crate) const SIGNAL: Self = closed(&["signal"], SIGNALS.len(), |n| [SIGNALS[n], ""]);
     pub(crate) const PUSH_FAILURE: Self = closed(&["reason"], PUSH_FAILURES.len(), |n| [PUSH_FAILURES[n], ""]);
+    pub(crate) const LOSS_REASON: Self = closed(&["reason"], LOSS_REASONS.len(), |n| [LOSS_REASONS[n], ""]);
     pub(crate) const LAYER: Self = closed(&["layer"], LAYERS.len(), |n| [LAYERS[n], ""]);
 
     /// The label names.

@@ -16,6 +16,7 @@
 
 mod catalogue;
 mod decimal;
+mod export;
 mod exporter;
 mod family;
 mod history;
@@ -31,6 +32,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub use export::{ExportState, LOSS_REASONS};
 pub use exporter::Exporter;
 pub use history::{HistoryState, PRUNE_REASONS, TIERS};
 pub use notifications::{DROP_REASONS, FAILURE_REASONS, MAX_RECEIVERS, NotificationState, ReceiverState};

@@ -1,5 +1,6 @@
 //! What the process knows of itself beside the packets, and where Linux keeps it.
 
+use super::export::ExportState;
 use super::history::HistoryState;
 use super::notifications::NotificationState;
 use super::pushes::PushState;
@@ -39,6 +40,8 @@ pub struct SelfState {
     pub history: Option<HistoryState>,
     /// How pushing to a collector fares; `None` where nothing is pushed.
     pub pushes: Option<PushState>,
+    /// How the exports of flows fare.
+    pub exports: ExportState,
 }
 
 /// Values of the `layer` label.

@@ -4,25 +4,46 @@
 //! earlier when [`BATCH`] flows have; where nobody takes it, live drops and counts, and replay waits.
 
 use super::Mode;
-use crate::flow::FlowRecord;
+use super::parts::Parts;
+use crate::flow::{ConnectionTracker, FlowRecord};
 use crate::packet::InterfaceId;
+use crate::time::{Tick, Timestamp};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 /// The most flows of one batch.
 const BATCH: usize = 1024;
 
-/// Batches that may wait: with those being filled, at most 9 MiB of records.
+/// Batches that may wait: with those being filled, at most 10 MiB of records.
 const QUEUE: usize = 64;
+
+/// A flow that has ended, or a part of one that goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FedFlow {
+    /// Its record. Times, key and id are of the whole flow; packets and bytes of what came since `counted_since`.
+    pub record: FlowRecord,
+    /// The beginning of the flow, or where the part before was cut.
+    pub counted_since: Timestamp,
+}
+
+impl FedFlow {
+    /// A flow in one piece.
+    pub const fn whole(record: FlowRecord) -> Self {
+        Self { record, counted_since: record.stats.first_seen }
+    }
+}
 
 /// The way from every shard to one reader of ended flows. Each clone fills batches of its own.
 #[derive(Debug)]
 pub struct FlowFeed {
-    pending: Vec<FlowRecord>,
+    pending: Vec<FedFlow>,
+    parts: Option<Parts>,
     mode: Mode,
-    batches: Sender<Vec<FlowRecord>>,
+    batches: Sender<Vec<FedFlow>>,
     missed: FlowsMissed,
 }
 
@@ -40,13 +61,13 @@ impl FlowsMissed {
 /// The reader's end of a [`FlowFeed`].
 #[derive(Debug)]
 pub struct FlowReceiver {
-    batches: Receiver<Vec<FlowRecord>>,
+    batches: Receiver<Vec<FedFlow>>,
     missed: FlowsMissed,
 }
 
 impl FlowReceiver {
     /// The next batch; waits for it. `None` once every shard has ended. Every record has an end reason.
-    pub fn next_batch(&self) -> Option<Vec<FlowRecord>> {
+    pub fn next_batch(&self) -> Option<Vec<FedFlow>> {
         self.batches.recv().ok()
     }
 
@@ -61,14 +82,41 @@ impl FlowFeed {
     pub fn new(mode: Mode) -> (Self, FlowReceiver) {
         let (batches, batches_out) = bounded(QUEUE);
         let missed = FlowsMissed::default();
-        let feed = Self { pending: Vec::new(), mode, batches, missed: missed.clone() };
+        let feed = Self { pending: Vec::new(), parts: None, mode, batches, missed: missed.clone() };
         (feed, FlowReceiver { batches: batches_out, missed })
+    }
+
+    /// Brings flows that go on for longer than `active` in parts of about that length, each ended by the active
+    /// timeout; the rest comes when the flow ends.
+    #[must_use]
+    pub fn in_parts(self, active: Option<Duration>) -> Self {
+        Self { parts: active.map(Parts::new), ..self }
     }
 
     /// Takes a flow that has ended.
     pub(super) fn offer(&mut self, record: &FlowRecord) {
         debug_assert!(record.end_reason.is_some());
-        self.pending.push(*record);
+        let flow = match &mut self.parts {
+            Some(parts) => parts.last(record),
+            None => FedFlow::whole(*record),
+        };
+        self.push(flow);
+    }
+
+    /// Looks for flows that have gone on for too long, at the beginning of `tick`. The tracker has these partitions.
+    pub(super) fn sweep(&mut self, tick: Tick, partitions: Range<usize>, tracker: &ConnectionTracker) {
+        let Some(mut parts) = self.parts.take() else { return };
+        parts.sweep(tick, partitions, tracker, &mut |part| self.push(part));
+        self.parts = Some(parts);
+    }
+
+    /// Takes a step of packet time.
+    pub(super) fn step(&mut self, to: Timestamp) {
+        self.parts.iter_mut().for_each(|parts| parts.step(to));
+    }
+
+    fn push(&mut self, flow: FedFlow) {
+        self.pending.push(flow);
         if self.pending.len() >= BATCH {
             self.flush();
         }
@@ -94,8 +142,9 @@ impl FlowFeed {
 
 impl Clone for FlowFeed {
     fn clone(&self) -> Self {
-        let Self { mode, batches, missed, .. } = self;
-        Self { pending: Vec::new(), mode: *mode, batches: batches.clone(), missed: missed.clone() }
+        let Self { mode, batches, missed, parts, .. } = self;
+        let parts = parts.as_ref().map(Parts::anew);
+        Self { pending: Vec::new(), parts, mode: *mode, batches: batches.clone(), missed: missed.clone() }
     }
 }
 

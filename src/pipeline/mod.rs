@@ -14,6 +14,7 @@ mod collector;
 mod dealer;
 mod feed;
 mod flows;
+mod parts;
 mod query;
 mod shard;
 mod watcher;
@@ -23,7 +24,7 @@ mod tests;
 
 pub use collector::{Collector, ID_REST, Publisher};
 pub use dealer::{Dealer, Pace};
-pub use feed::{FlowFeed, FlowReceiver, FlowsMissed, InterfaceNames};
+pub use feed::{FedFlow, FlowFeed, FlowReceiver, FlowsMissed, InterfaceNames};
 pub use flows::{Keep, Selection};
 pub use query::{FlowDesk, Found, Unanswered};
 pub use shard::{Mode, ReportReceiver, Shard, Shards, partitions};

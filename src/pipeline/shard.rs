@@ -52,7 +52,7 @@ pub struct Shard {
     /// Names the shard's flow table in its tallies.
     number: usize,
     limit: u64,
-    partitions: usize,
+    partitions: Range<usize>,
     config: stats::Config,
     reports: Sender<Report>,
     spent: Receiver<Box<Tally>>,
@@ -103,10 +103,9 @@ impl Shard {
     ) -> (Self, ReportReceiver) {
         let (reports, reports_out) = bounded(QUEUE);
         let (spent_in, spent) = bounded(QUEUE);
-        let count = partitions.len();
-        let limit = (flows.max / PARTITIONS * count) as u64;
+        let limit = (flows.max / PARTITIONS * partitions.len()) as u64;
         let shard = Self {
-            tracker: ConnectionTracker::new(flows, hash, partitions),
+            tracker: ConnectionTracker::new(flows, hash, partitions.clone()),
             counts: Counts {
                 tally: Box::new(Tally::new(stats)),
                 talkers: TalkerSketches::new(stats.talkers),
@@ -117,7 +116,7 @@ impl Shard {
             mode,
             number,
             limit,
-            partitions: count,
+            partitions,
             config: stats.clone(),
             reports,
             spent,
@@ -176,6 +175,8 @@ impl Shard {
             }
         }
         self.tracker.advance(tick, &mut self.counts);
+        let partitions = &self.partitions;
+        self.counts.feeds.iter_mut().for_each(|feed| feed.sweep(tick, partitions.clone(), &self.tracker));
         self.open = Some(tick);
     }
 
@@ -226,6 +227,7 @@ impl Shard {
             self.report(open);
         }
         self.tracker.step(step);
+        self.counts.feeds.iter_mut().for_each(|feed| feed.step(step.to));
         drop(self.reports.send(Report::Step(step)));
         self.open = Some(Tick::of(step.to));
     }
@@ -242,7 +244,7 @@ impl Shard {
 
     /// Takes another cap and other timeouts (live); flows beyond the cap go as new ones come.
     pub fn set_flows(&mut self, flows: &flow::Config) {
-        self.limit = (flows.max / PARTITIONS * self.partitions) as u64;
+        self.limit = (flows.max / PARTITIONS * self.partitions.len()) as u64;
         self.tracker.set_max(flows.max);
         self.tracker.set_rules(flows);
     }

@@ -239,7 +239,7 @@ proptest! {
 
 /// All that a reader of ended flows gets.
 fn all_of(receiver: &FlowReceiver) -> Vec<FlowRecord> {
-    std::iter::from_fn(|| receiver.next_batch()).flatten().collect()
+    std::iter::from_fn(|| receiver.next_batch()).flatten().map(|flow| flow.record).collect()
 }
 
 /// The flows that each of two readers is fed, in the order of reports.

@@ -142,6 +142,7 @@ fn on_captures(common: &Common, config: &Config, arguments: &Arguments, store: O
         server: None,
         store: None,
         past,
+        export: crate::export::Config::default(),
     })?;
     let end = found.snapshot.tick.map(|tick| tick.end()).unwrap_or_default();
     let counts = counts(config, &found.transitions, end);

@@ -156,6 +156,7 @@ fn replay_case(case: &Case, config: &Config, shards: u8, interrupted: &Arc<Atomi
         server: None,
         store: None,
         past: None,
+        export: crate::export::Config::default(),
     })
 }
 

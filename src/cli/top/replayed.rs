@@ -73,6 +73,7 @@ pub(super) fn main(common: &Common, arguments: &Arguments) -> Result<(), Failure
         server: Some(&server),
         store: None,
         past: None,
+        export: crate::export::Config::default(),
     };
     let read = AtomicBool::new(false);
     let (shown, found) = std::thread::scope(|scope| {

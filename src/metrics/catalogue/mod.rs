@@ -6,6 +6,7 @@
 
 mod alerts;
 mod capture;
+mod export;
 mod flows;
 mod history;
 mod http;
@@ -24,6 +25,7 @@ pub(crate) const GROUPS: &[(&str, &[Family])] = &[
     ("the API", http::FAMILIES),
     ("history", history::FAMILIES),
     ("pushing to a collector", pushes::FAMILIES),
+    ("flows that leave", export::FAMILIES),
     ("interface volume", interface::VOLUME),
     ("kernel view and coverage", capture::KERNEL),
     ("capture and parse health", capture::HEALTH),

@@ -147,6 +147,7 @@ fn flow_states_durations_and_sizes_follow_the_events() {
             state: State::Active,
         },
         end_reason: Some(EndReason::Idle),
+        tcp_flags: [0; 2],
     };
     let mut tally = Tally::new(&config);
     for _ in 0..3 {
