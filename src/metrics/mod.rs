@@ -18,6 +18,7 @@ mod decimal;
 mod exporter;
 mod family;
 mod history;
+mod listing;
 mod notifications;
 mod openmetrics;
 mod process;
@@ -30,6 +31,7 @@ mod tests;
 
 pub use exporter::Exporter;
 pub use history::{HistoryState, PRUNE_REASONS, TIERS, WRITE_BOUNDS};
+pub use listing::{Listed, ListedKind, families};
 pub use notifications::{
     DROP_REASONS, FAILURE_REASONS, MAX_RECEIVERS, NOTIFICATION_BOUNDS, NotificationState, ReceiverState,
 };
