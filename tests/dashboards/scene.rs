@@ -42,20 +42,21 @@ receivers:
 ";
 
 impl Scene {
-    /// netmon is ready and was scraped when this returns. Beside `m0` it watches `d0`, which will be deleted, and `e0`, whose
-    /// other end is down.
+    /// netmon is ready and was scraped when this returns. Beside `m0` it watches `d0`, which will go, `f0`, which will go and come
+    /// back, `e0`, whose other end is down, and whatever will be called `n...`.
     pub fn set() -> Self {
         let wire = Wire::new();
-        for (near, far) in [("d0", "d1"), ("e0", "e1")] {
-            wire.monitor.must("ip", &["link", "add", near, "type", "veth", "peer", "name", far]);
-            wire.monitor.must("ip", &["link", "set", near, "up"]);
+        for name in ["d", "e", "f"] {
+            make_pair(&wire, name);
         }
-        wire.monitor.must("ip", &["link", "set", "d1", "up"]);
+        wire.monitor.must("ip", &["link", "set", "e1", "down"]);
         let directory = directory_for_all();
         let mut others = vec![serve(&wire), iperf_server(&wire)];
         let config = directory.path().join("netmon.yaml");
         std::fs::write(&config, CONFIG).expect("the directory can be written to");
-        let launch = wire.netmon("m0").option("--interface", "d0").option("--interface", "e0");
+        let launch =
+            ["d0", "e0", "f0", "n*"].iter().fold(wire.netmon("m0"), |launch, name| launch.option("--interface", name));
+        let launch = launch.backend("raw").set("capture.buffer", "256KiB");
         let state = directory.path().join("state");
         let launch = launch.option("--config", config.to_str().expect("a path is text")).set("history.enabled", "true");
         let netmon = launch.set("state.directory", state.to_str().expect("a path is text")).start();
@@ -71,18 +72,58 @@ impl Scene {
         let _pings =
             Running::start(self.wire.generator.command("ping").args(["-i", "0.2", MONITOR]).stdout(Stdio::null()));
         let _downloads = iperf(&self.wire, seconds, &["-b", "40M", "-R"]);
+        let _stream = self.follow();
         std::thread::sleep(Duration::from_secs(seconds / 3));
-        self.wire.monitor.must("ip", &["link", "delete", "d0"]);
+        for gone in ["d0", "f0"] {
+            self.wire.monitor.must("ip", &["link", "delete", gone]);
+        }
         self.refuse_a_configuration();
         self.wire.monitor.get(&format!("http://{BIND}/api/v1/status"), &[]).expect("the API answers");
         let mut uploads = iperf(&self.wire, seconds / 3, &["-p", "5202", "-b", "80M"]);
+        std::thread::sleep(Duration::from_secs(seconds / 8));
+        for name in ["f", "n"] {
+            make_pair(&self.wire, name);
+        }
+        self.lose_frames();
         assert!(uploads.end_within(Duration::from_secs(seconds)).success(), "iperf3 ends well");
         assert!(traffic.end_within(Duration::from_secs(seconds)).success(), "the traffic ends well");
+    }
+
+    /// For a second netmon does not run, and the buffer is too small for what comes.
+    fn lose_frames(&self) {
+        self.netmon.signal(Signal::SIGSTOP);
+        std::thread::sleep(Duration::from_secs(1));
+        self.netmon.signal(Signal::SIGCONT);
+    }
+
+    /// Follows the stream of the API.
+    fn follow(&self) -> Running {
+        let mut client = self.wire.monitor.command("curl");
+        for header in [
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: bmV0bW9uIGlzIHdhdGNoZWQ=",
+        ] {
+            client.args(["--header", header]);
+        }
+        let url = format!("http://{BIND}/api/v1/stream");
+        let options = ["--silent", "--no-buffer", "--http1.1", "--noproxy", "*", &url];
+        Running::start(client.args(options).stdout(Stdio::null()))
     }
 
     fn refuse_a_configuration(&self) {
         std::fs::write(self.directory.path().join("netmon.yaml"), "no_such_key: 1\n").expect("it can be written");
         self.netmon.signal(Signal::SIGHUP);
+    }
+}
+
+/// Two ends of one wire in the monitor's namespace, both up.
+fn make_pair(wire: &Wire, name: &str) {
+    let [near, far] = [format!("{name}0"), format!("{name}1")];
+    wire.monitor.must("ip", &["link", "add", &near, "type", "veth", "peer", "name", &far]);
+    for end in [near, far] {
+        wire.monitor.must("ip", &["link", "set", &end, "up"]);
     }
 }
 

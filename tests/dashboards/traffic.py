@@ -21,6 +21,11 @@ HOST, OWN, HTTP, DNS, STUCK = "192.0.2.2", "192.0.2.1", 80, 53, 7001
 OTHER_MAC = "02:00:00:00:00:99"
 
 
+class Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, *_):
+        """Clients that end by a reset are the point."""
+
+
 class Pages(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         time.sleep(0.005)
@@ -66,7 +71,7 @@ def read_late():
 def serve():
     threading.Thread(target=answer_datagrams, daemon=True).start()
     threading.Thread(target=read_late, daemon=True).start()
-    http.server.ThreadingHTTPServer((HOST, HTTP), Pages).serve_forever()
+    Server((HOST, HTTP), Pages).serve_forever()
 
 
 def fetch(n):
@@ -103,7 +108,7 @@ def press(_):
 
 def conversation(n):
     """A connection between two hosts that are not here, with every mishap."""
-    port, a, b = 20_000 + n % 40_000, "198.51.100.7", "198.51.100.8"
+    port, a, b = 20_000 + n % 40_000, f"198.51.100.{1 + n % 120}", f"198.51.100.{121 + n % 120}"
 
     def segment(payload, flags, sequence, acknowledgement, back=False, window=64240):
         ends = (443, port, b, a) if back else (port, 443, a, b)
