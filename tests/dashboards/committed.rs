@@ -107,7 +107,8 @@ fn assert_no_overlap(uid: &str, panels: &[Value]) {
 #[test]
 fn promtool_parses_every_query_for_one_and_for_many_hosts() {
     let one = Choices { job: "netmon", instance: "a:8080", interface: "eth0", range: 3600, step: 15, scrape: 15 };
-    let many = Choices { job: ".+", instance: r"(a:8080|b\\.example:8080)", interface: "(eth0|eth1)", ..one };
+    let many =
+        Choices { job: "(netmon|probes)", instance: r"(a:8080|b\\.example:8080)", interface: "(eth0|eth1)", ..one };
     let mut rules = String::from("groups:\n  - name: queries\n    rules:\n");
     for (n, asked) in asked().iter().enumerate() {
         for (way, choices) in [&one, &many].into_iter().enumerate() {
@@ -162,6 +163,33 @@ fn recording_rules_ask_only_for_what_exists_and_are_all_tested() {
         let family = word.strip_suffix("_bucket").unwrap_or(word);
         assert!(known.contains(family), "there is no {word}");
     }
+}
+
+#[test]
+fn promtool_takes_every_recipe() {
+    let document = std::fs::read_to_string(project("docs/prometheus.md")).expect("the recipes can be read");
+    let directory = tempfile::tempdir().expect("a directory");
+    let write = |name: String, text: &str| {
+        let file = directory.path().join(name);
+        std::fs::write(&file, text).expect("the directory can be written to");
+        file
+    };
+    let (configurations, queries) = (blocks(&document, "yaml"), blocks(&document, "promql"));
+    assert!(configurations.len() > 5 && queries.len() > 1);
+    for (n, block) in configurations.iter().enumerate() {
+        promtool(&["check", "config", "--syntax-only"], &write(format!("{n}.yaml"), block));
+    }
+    for (n, block) in queries.iter().enumerate() {
+        let query = serde_json::to_string(block).expect("text is JSON");
+        let rules = format!("groups: [{{ name: recipes, rules: [{{ record: \"recipe\", expr: {query} }}] }}]");
+        promtool(&["check", "rules"], &write(format!("{n}.rules.yaml"), &rules));
+    }
+}
+
+/// The blocks of code in a language.
+fn blocks<'d>(document: &'d str, language: &str) -> Vec<&'d str> {
+    let fence = format!("```{language}\n");
+    document.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).collect()
 }
 
 fn promtool(arguments: &[&str], file: &Path) {

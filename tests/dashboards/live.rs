@@ -59,7 +59,7 @@ fn answers(scene: &Scene, span: [u64; 2]) -> Vec<(Asked, Answer)> {
     let range = span[1] - span[0];
     let choices = |asked: &Asked| {
         let instance = if asked.board == "netmon-host" { BIND } else { ".+" };
-        Choices { job: ".+", instance, interface: ".*", range, step: STEP, scrape: 1 }
+        Choices { job: "netmon", instance, interface: ".*", range, step: STEP, scrape: 1 }
     };
     let answer = |asked: &Asked| {
         let query = choices(asked).fill(&asked.written);

@@ -16,8 +16,8 @@ pub fn board() -> Board {
 }
 
 fn numbers() -> Vec<Panel> {
-    let attempts = series("netmon_notifications_total").rate(&[]);
-    let failures = series("netmon_notification_failures_total").rate(&[]);
+    let attempts = series("netmon_notifications_total").increase(&[]);
+    let failures = series("netmon_notification_failures_total").increase(&[]);
     vec![
         Panel::stat("Firing").ask(in_state("firing", &[]), "firing").red_from(1.0),
         Panel::stat("Pending").ask(in_state("pending", &[]), "pending").orange_from(1.0),
@@ -26,7 +26,10 @@ fn numbers() -> Vec<Panel> {
             .note("Rules of alerts/prometheus.")
             .ask(prometheus("firing").sum(&[]).or_zero(), "firing")
             .red_from(1.0),
-        Panel::stat("Deliveries that fail").ask(failures.over(attempts), "failed").bad_from(0.1, 0.5),
+        Panel::stat("Deliveries that failed")
+            .note("In the time shown.")
+            .ask(failures.over(attempts), "failed")
+            .bad_from(0.1, 0.5),
         Panel::stat("Given up in the time shown")
             .ask(series("netmon_notifications_dropped_total").increase(&[]), "given up")
             .red_from(1.0),
@@ -35,18 +38,14 @@ fn numbers() -> Vec<Panel> {
 
 fn states() -> Vec<Panel> {
     let state = |name: &str| series("netmon_alert_state").with("state", name).max(BY_RULE);
-    let all = state("pending").plus_times(2, state("firing")).plus_times(3, state("suppressed"));
+    let state_of = state("pending").plus_times(2, state("firing")).plus_times(3, state("suppressed"));
     let by: &[&str] = &["alertname", "instance", "interface"];
     let pending = prometheus("pending").max(by);
     vec![
         Panel::timeline("Rules of netmon")
-            .ask(all, "{{instance}} {{rule}} {{interface}}")
-            .states(&[
-                (0.0, "inactive", "green"),
-                (1.0, "pending", "orange"),
-                (2.0, "firing", "red"),
-                (3.0, "suppressed", "blue"),
-            ])
+            .note("Only what is pending, fires or is suppressed.")
+            .ask(state_of.if_any(), "{{instance}} {{rule}} {{interface}}")
+            .states(&[(1.0, "pending", "orange"), (2.0, "firing", "red"), (3.0, "suppressed", "blue")])
             .size(12, 12),
         Panel::timeline("Rules of Prometheus")
             .note("Only what is pending or fires.")
@@ -59,9 +58,10 @@ fn states() -> Vec<Panel> {
 fn rules() -> Vec<Panel> {
     let duration = |quantile| series("netmon_alert_evaluation_duration_seconds").quantile(quantile, &["instance"]);
     vec![
-        Panel::lines("Changes of state")
+        Panel::bars("Changes of state")
+            .note("In the time shown.")
             .ask(
-                series("netmon_alert_transitions_total").rate(&["instance", "rule", "to"]).if_any(),
+                series("netmon_alert_transitions_total").increase(&["instance", "rule", "to"]).if_any().top(20),
                 "{{instance}} {{rule}} {{to}}",
             ),
         Panel::lines("Held back")

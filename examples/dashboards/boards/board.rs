@@ -103,18 +103,19 @@ impl Board {
                 "type": "datasource", "name": "datasource", "label": "Data source", "query": "prometheus", "regex": "",
                 "hide": 0, "refresh": 1, "includeAll": false, "multi": false, "options": [],
             }),
-            variable("job", "Job", jobs, Choice::Any(".+")),
-            variable("instance", "Host", instances, if self.one_host { Choice::One } else { Choice::Any(".+") }),
+            // All that netmon has, by name: `up` and `process_*` are also of other jobs.
+            variable("job", "Job", jobs, Choice::Any(None)),
+            variable("instance", "Host", instances, if self.one_host { Choice::One } else { Choice::Any(Some(".+")) }),
             // `.*` also has what belongs to no interface, such as alerts of the flow table.
-            variable("interface", "Interface", interfaces, Choice::Any(".*")),
+            variable("interface", "Interface", interfaces, Choice::Any(Some(".*"))),
         ]
     }
 }
 
 enum Choice {
     One,
-    /// Any number, and all, which is this pattern.
-    Any(&'static str),
+    /// Any number, and all, which is this pattern, or else all of them by name.
+    Any(Option<&'static str>),
 }
 
 fn variable(name: &str, label: &str, definition: &str, choice: Choice) -> Value {
@@ -137,7 +138,9 @@ fn variable(name: &str, label: &str, definition: &str, choice: Choice) -> Value 
     if let Choice::Any(all) = choice {
         document["includeAll"] = json!(true);
         document["multi"] = json!(true);
-        document["allValue"] = json!(all);
+        if let Some(all) = all {
+            document["allValue"] = json!(all);
+        }
         document["current"] = json!({ "selected": true, "text": ["All"], "value": ["$__all"] });
     }
     document

@@ -1,7 +1,7 @@
 //! What netmon sees, and what it knows that it did not see.
 
 use super::board::Board;
-use super::fleet::loss;
+use super::fleet::{loss, lost_in_range};
 use super::panel::Panel;
 use super::query::{Query, series};
 
@@ -24,7 +24,7 @@ fn numbers() -> Vec<Panel> {
     vec![
         Panel::stat("Interfaces captured").ask(series("netmon_capture_up").sum(&[]), "captured").plain(),
         Panel::stat("Interfaces not captured").ask(series("netmon_capture_up").count("== 0"), "blind").red_from(1.0),
-        Panel::stat("Frames lost").ask(loss(&[]), "lost").bad_from(0.001, 0.01),
+        Panel::stat("Frames lost").note("In the time shown.").ask(lost_in_range(), "lost").bad_from(0.001, 0.01),
         Panel::stat("Lowest coverage").ask(coverage, "coverage").bad_below(0.9, 0.98),
         Panel::stat("Longest lag").ask(series("netmon_processing_lag_seconds").max(&[]), "lag").bad_from(0.5, 1.0),
         Panel::stat("Gaps in the time shown")
@@ -38,10 +38,7 @@ fn lost() -> Vec<Panel> {
         Panel::lines("Frames lost").note("Of all that came.").ask(loss(BY_LINK), LINK).bad_from(0.001, 0.01),
         Panel::lines("Where they were lost")
             .note("Interface: by the card. Kernel: the capture buffer was full. Queue: the parser was behind.")
-            .ask(
-                series("netmon_capture_dropped_packets_total").rate(&["instance", "interface", "stage"]),
-                "{{instance}} {{interface}} {{stage}}",
-            ),
+            .ask(series("netmon_capture_dropped_packets_total").rate(&["instance", "stage"]), "{{instance}} {{stage}}"),
         Panel::timeline("Captured")
             .ask(series("netmon_capture_up").min(BY_LINK), LINK)
             .states(&[(1.0, "captured", "green"), (0.0, "not captured", "red")]),

@@ -28,7 +28,7 @@ fn numbers() -> Vec<Panel> {
             .note("Both directions of all interfaces. What two of them carry, such as a bridge and its port, counts twice.")
             .ask(bytes("receive", &[]).plus(bytes("transmit", &[])).bits(), "throughput")
             .plain(),
-        Panel::stat("Frames lost").ask(loss(&[]), "lost").bad_from(0.001, 0.01),
+        Panel::stat("Frames lost").note("In the time shown.").ask(lost_in_range(), "lost").bad_from(0.001, 0.01),
         Panel::stat("Alerts firing")
             .note("Rules of netmon's own engine.")
             .ask(firing(&[]).or_zero(), "alerts")
@@ -136,6 +136,13 @@ pub fn bytes(direction: &str, by: &[&'static str]) -> Query {
 pub fn loss(by: &[&'static str]) -> Query {
     let lost = series("netmon_capture_dropped_packets_total").rate(by);
     let seen = series("netmon_capture_packets_total").rate(by);
+    lost.clone().over(seen.plus(lost))
+}
+
+/// Frames lost before the parser in the time shown, of all that came.
+pub fn lost_in_range() -> Query {
+    let lost = series("netmon_capture_dropped_packets_total").increase(&[]);
+    let seen = series("netmon_capture_packets_total").increase(&[]);
     lost.clone().over(seen.plus(lost))
 }
 

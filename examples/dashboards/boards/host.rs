@@ -1,7 +1,7 @@
 //! One host: its interfaces, what they carry, and the flows behind it.
 
 use super::board::Board;
-use super::fleet::{bytes, firing, loss};
+use super::fleet::{bytes, firing, lost_in_range};
 use super::panel::Panel;
 use super::query::series;
 
@@ -28,9 +28,9 @@ fn numbers() -> Vec<Panel> {
         Panel::stat("Receive").note("Mean of 10 s.").ask(now("receive").sum(&[]).bits(), "receive").plain(),
         Panel::stat("Transmit").note("Mean of 10 s.").ask(now("transmit").sum(&[]).bits(), "transmit").plain(),
         Panel::stat("Flows").ask(active, "flows").plain(),
-        Panel::stat("Frames lost").ask(loss(&[]), "lost").bad_from(0.001, 0.01),
+        Panel::stat("Frames lost").note("In the time shown.").ask(lost_in_range(), "lost").bad_from(0.001, 0.01),
         Panel::stat("Alerts firing").ask(firing(&[]).or_zero(), "alerts").red_from(1.0),
-        Panel::stat("Seconds since the last packet")
+        Panel::stat("Since the last packet")
             .note("Of the interface that has been silent for longest.")
             .ask(series("netmon_interface_last_packet_timestamp_seconds").min(&[]).age(), "silent")
             .bad_from(30.0, 60.0),
@@ -78,9 +78,6 @@ fn throughput() -> Vec<Panel> {
             .ask(utilization("receive"), "{{interface}} receive")
             .ask(utilization("transmit"), "{{interface}} transmit")
             .bad_from(0.7, 0.9),
-        Panel::lines("Broadcast and multicast")
-            .ask(series("netmon_interface_broadcast_packets_total").rate(BY_LINK), "{{interface}} broadcast")
-            .ask(series("netmon_interface_multicast_packets_total").rate(BY_LINK), "{{interface}} multicast"),
     ]
 }
 
@@ -108,6 +105,9 @@ fn protocols() -> Vec<Panel> {
             series("netmon_icmp_messages_total").rate(&["network", "message"]).if_any(),
             "{{network}} {{message}}",
         ),
+        Panel::lines("Broadcast and multicast")
+            .ask(series("netmon_interface_broadcast_packets_total").rate(BY_LINK), "{{interface}} broadcast")
+            .ask(series("netmon_interface_multicast_packets_total").rate(BY_LINK), "{{interface}} multicast"),
     ]
 }
 
@@ -155,7 +155,7 @@ fn links() -> Vec<Panel> {
             .size(12, 8)
             .ask(series("netmon_capture_backend_info").max(&["interface", "backend", "link"]), "")
             .ask(series("netmon_interface_speed_bytes_per_second").max(BY_LINK).bits(), "Speed")
-            .ask(series("netmon_interface_mtu_bytes").max(BY_LINK), "MTU")
+            .ask(series("netmon_interface_mtu_bytes").max(BY_LINK).bare(), "MTU")
             .ask(series("netmon_interface_last_packet_timestamp_seconds").max(BY_LINK).age(), "Last packet"),
     ]
 }

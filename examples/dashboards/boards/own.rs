@@ -36,12 +36,13 @@ fn process() -> Vec<Panel> {
         Panel::lines("Processor")
             .note("100 % is one core.")
             .ask(series("process_cpu_seconds_total").rate(BY_HOST), HOST),
-        Panel::lines("Memory")
-            .ask(series("process_resident_memory_bytes").max(BY_HOST), "{{instance}} resident")
-            .ask(series("process_virtual_memory_bytes").max(BY_HOST), "{{instance}} address space"),
-        Panel::lines("Flow table")
-            .ask(series("netmon_flow_table_entries").max(BY_HOST), "{{instance}} flows")
-            .ask(series("netmon_flow_table_limit").max(BY_HOST), "{{instance}} limit"),
+        Panel::lines("Memory").ask(series("process_resident_memory_bytes").max(BY_HOST), HOST),
+        Panel::lines("Flow table, share in use")
+            .ask(
+                series("netmon_flow_table_entries").max(BY_HOST).over(series("netmon_flow_table_limit").max(BY_HOST)),
+                HOST,
+            )
+            .bad_from(0.8, 0.9),
         Panel::lines("Descriptors and threads")
             .ask(series("process_open_fds").max(BY_HOST), "{{instance}} descriptors")
             .ask(series("process_threads").max(BY_HOST), "{{instance}} threads"),
@@ -72,6 +73,7 @@ fn configuration() -> Vec<Panel> {
             .ask(series("netmon_start_time_seconds").max(BY_HOST).date(), "Started")
             .ask(series("netmon_config_generation").max(BY_HOST), "Configuration")
             .ask(series("netmon_config_last_reload_success_timestamp_seconds").max(BY_HOST).date(), "Accepted")
+            .ask(series("process_virtual_memory_bytes").max(BY_HOST), "Address space")
             .ask(series("process_max_fds").max(BY_HOST), "Descriptors allowed"),
         Panel::timeline("Last load of the configuration")
             .ask(series("netmon_config_last_reload_successful").min(BY_HOST), HOST)
@@ -110,9 +112,15 @@ fn api() -> Vec<Panel> {
 fn history() -> Vec<Panel> {
     let commit = |quantile| series("netmon_history_write_duration_seconds").quantile(quantile, BY_HOST);
     vec![
-        Panel::lines("Size of the store")
-            .ask(series("netmon_history_size_bytes").max(BY_HOST), "{{instance}} size")
-            .ask(series("netmon_history_limit_bytes").max(BY_HOST), "{{instance}} limit"),
+        Panel::lines("Size of the store").ask(series("netmon_history_size_bytes").max(BY_HOST), HOST),
+        Panel::lines("Size of the store, of what it may take")
+            .ask(
+                series("netmon_history_size_bytes")
+                    .max(BY_HOST)
+                    .over(series("netmon_history_limit_bytes").max(BY_HOST)),
+                HOST,
+            )
+            .max(1.0),
         Panel::lines("How far back it reaches").ask(
             series("netmon_history_oldest_timestamp_seconds").max(&["instance", "tier"]).age(),
             "{{instance}} {{tier}}",

@@ -88,11 +88,12 @@ impl Series {
         self.query(text, unit, by)
     }
 
-    /// Of a counter: how much was added in the time shown, added up by labels.
+    /// Of a counter: how much was added in the time shown, added up by labels. In whole numbers, though Prometheus reckons
+    /// with what came before the first sample and after the last.
     pub fn increase(self, by: &[&'static str]) -> Query {
         self.must_be(self.family.kind == ListedKind::Counter, "a counter");
         let unit = if self.family.unit == "bytes" { "bytes" } else { "short" };
-        let text = format!("sum{}(increase({}[$__range]))", self.by(by), self.selector(""));
+        let text = format!("round(sum{}(increase({}[$__range])))", self.by(by), self.selector(""));
         self.query(text, unit, by)
     }
 
@@ -227,6 +228,11 @@ impl Query {
     pub fn or(self, other: Self) -> Self {
         let text = format!("{} or {}", self.part(), other.part());
         self.joined(other, text)
+    }
+
+    /// As a bare number.
+    pub fn bare(self) -> Self {
+        Self { unit: "none", ..self }
     }
 
     /// 0 where there is nothing.
