@@ -193,11 +193,12 @@ def draw_bars(panel, answers, _, width, height):
         return '<div class="none">No data</div>'
     top = defaults.get("max", max(value for _, value in found) or 1)
     rows, size = "", min(24, (height - 40) / len(found))
+    left = 16 + 6 * max(len(name) for name, _ in found)
     for n, (name, value) in enumerate(sorted(found, key=lambda pair: -pair[1])):
         shade = "#5794f2" if defaults["color"]["mode"].startswith("continuous") else colour(value, defaults)[0]
         y = n * size
-        rows += (f'<text x="6" y="{y + 14}">{html.escape(name)}</text><rect x="170" y="{y + 3}" height="{size - 6}" '
-                 f'width="{max(1, (width - 290) * value / top):.0f}" fill="{shade}"/>'
+        rows += (f'<text x="6" y="{y + 14}">{html.escape(name)}</text><rect x="{left}" y="{y + 3}" height="{size - 6}" '
+                 f'width="{max(1, (width - left - 120) * value / top):.0f}" fill="{shade}"/>'
                  f'<text x="{width - 105}" y="{y + 14}">{shown(value, defaults["unit"])}</text>')
     return f'<svg width="{width}" height="{height - 34}">{rows}</svg>'
 

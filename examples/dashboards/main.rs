@@ -1,6 +1,6 @@
 //! Writes the Grafana dashboards from the catalogue of metrics: `cargo run --example dashboards`.
 //!
-//! A name, label, type or unit that the catalogue does not have ends the program, so that the dashboards cannot ask for
+//! A name, label, type or unit that the catalogue does not have ends the program, so that no dashboard can ask for
 //! what netmon does not export. Names the families that are on none. A test holds `dashboards/grafana` to what this makes.
 
 mod boards;

@@ -16,7 +16,8 @@ pub enum Expected {
     Either,
 }
 
-/// Parts of queries, with `last: ` before those that ask only for the last values, what to expect of those that have them, and why. The first that fits counts.
+/// Parts of queries, with `last: ` before those that ask only for the last values; what to expect of queries that have
+/// them; and why. The first that fits counts.
 const LISTED: &[(&str, Expected, &str)] = &[
     (
         "last: sum by (instance) (rate(netmon_capture_dropped_packets_total",

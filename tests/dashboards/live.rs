@@ -111,7 +111,10 @@ fn check_rules(rules: &[Value], long: bool) {
 
 /// Writes the answers down, for `scripts/draw_dashboards.py`.
 fn keep(answers: &[(Asked, Answer)], rules: &[Value], span: [u64; 2]) {
-    let one = |(asked, answer): &(Asked, Answer)| json!({ "board": asked.board, "panel": asked.panel_id, "target": asked.reference, "series": answer.series() });
+    let one = |(asked, answer): &(Asked, Answer)| {
+        let (panel, target) = (asked.panel_id, &asked.reference);
+        json!({ "board": asked.board, "panel": panel, "target": target, "series": answer.series() })
+    };
     let document = json!({ "span": span, "answers": answers.iter().map(one).collect::<Vec<_>>(), "rules": rules });
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("dashboards.json");
     std::fs::write(file, document.to_string()).expect("the answers can be written down");

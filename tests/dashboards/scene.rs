@@ -1,4 +1,4 @@
-//! What is watched: a netmon with everything switched on, Debian's Prometheus with the shipped configuration, and traffic.
+//! What is watched: a netmon with everything switched on, a Prometheus with the shipped configuration, and traffic.
 
 use crate::committed::lay_out_prometheus;
 use crate::documents::project;
@@ -42,8 +42,8 @@ receivers:
 ";
 
 impl Scene {
-    /// netmon is ready and was scraped when this returns. Beside `m0` it watches `d0`, which will go, `f0`, which will go and come
-    /// back, `e0`, whose other end is down, and whatever will be called `n...`.
+    /// netmon is ready and was scraped when this returns. Beside `m0` it watches `d0`, which will go,
+    /// `f0`, which will go and come back, `e0`, whose other end is down, and whatever will be called `n...`.
     pub fn set() -> Self {
         let wire = Wire::new();
         for name in ["d", "e", "f"] {

@@ -58,14 +58,15 @@ fn states() -> Vec<Panel> {
 fn rules() -> Vec<Panel> {
     let duration = |quantile| series("netmon_alert_evaluation_duration_seconds").quantile(quantile, &["instance"]);
     vec![
-        Panel::bars("Changes of state")
-            .note("In the time shown.")
-            .ask(
-                series("netmon_alert_transitions_total").increase(&["instance", "rule", "to"]).if_any().top(20),
-                "{{instance}} {{rule}} {{to}}",
-            ),
+        Panel::bars("Changes of state").note("In the time shown.").ask(
+            series("netmon_alert_transitions_total").increase(&["instance", "rule", "to"]).if_any().top(20),
+            "{{instance}} {{rule}} {{to}}",
+        ),
         Panel::lines("Held back")
-            .note("Low coverage: the numbers cannot be believed. Startup: the window is not full yet. Silence: somebody asked for quiet.")
+            .note(
+                "Low coverage: the numbers cannot be believed. Startup: the window is not full yet. Silence: somebody \
+                 asked for quiet.",
+            )
             .ask(series("netmon_alert_suppressed_total").rate(&["instance", "reason"]), "{{instance}} {{reason}}"),
         Panel::lines("Rules that cannot be evaluated")
             .ask(series("netmon_alert_evaluation_failures_total").rate(&["instance", "rule"]), "{{instance}} {{rule}}")
@@ -80,7 +81,10 @@ fn rules() -> Vec<Panel> {
             .bad_from(0.02, 0.1),
         Panel::lines("Changes that wait or were lost")
             .ask(series("netmon_alert_waiting_transitions").max(&["instance"]), "{{instance}} waiting")
-            .ask(series("netmon_alert_lost_transitions_total").increase(&["instance"]), "{{instance}} lost in the time shown"),
+            .ask(
+                series("netmon_alert_lost_transitions_total").increase(&["instance"]),
+                "{{instance}} lost in the time shown",
+            ),
     ]
 }
 
@@ -115,7 +119,10 @@ fn notifications() -> Vec<Panel> {
             .ask(series("netmon_notifications_total").increase(by), "Attempts")
             .ask(series("netmon_notification_failures_total").increase(by), "Failures"),
         Panel::lines("Given up, undurable, overrun")
-            .note("Undurable: sent without having been stored first. Overrun: changes came faster than they could be stored.")
+            .note(
+                "Undurable: sent without having been stored first. Overrun: changes came faster than they could be \
+                 stored.",
+            )
             .ask(series("netmon_notifications_dropped_total").increase(by), "{{instance}} {{receiver}} given up")
             .ask(series("netmon_notifications_undurable_total").increase(&["instance"]), "{{instance}} undurable")
             .ask(series("netmon_notifications_overrun_total").increase(&["instance"]), "{{instance}} overrun")

@@ -173,6 +173,7 @@ fn starts() -> Value {
     let started = series("netmon_start_time_seconds").max(&["instance"]).age();
     json!({
         "name": "netmon started", "enable": true, "hide": false, "iconColor": "purple", "datasource": datasource(),
-        "expr": format!("{} < 60", started.text), "step": "60s", "titleFormat": "netmon started", "textFormat": "{{instance}}",
+        "expr": format!("{} < 60", started.text), "step": "60s",
+        "titleFormat": "netmon started", "textFormat": "{{instance}}",
     })
 }

@@ -70,7 +70,10 @@ fn kernel() -> Vec<Panel> {
             .ask(series("netmon_capture_coverage_ratio").with("window", "60s").min(BY_LINK), LINK)
             .bad_below(0.9, 0.98),
         Panel::lines("Captured and counted by the kernel")
-            .note("The lines lie on each other while nothing is lost and no filter is set; the kernel counts merged segments one by one.")
+            .note(
+                "The lines lie on each other while nothing is lost and no filter is set; the kernel counts merged \
+                 segments one by one.",
+            )
             .ask(seen_bytes().bits(), "{{instance}} {{interface}} captured")
             .ask(kernel_bytes().bits(), "{{instance}} {{interface}} kernel"),
         both("Packets that the kernel counted", "packets").note("Transmitted goes downwards.").mirrored("transmit"),
@@ -79,7 +82,10 @@ fn kernel() -> Vec<Panel> {
         Panel::lines("Frames longer than the link allows")
             .note("One such frame is several segments on the wire.")
             .ask(series("netmon_capture_superframes_total").rate(BY_LINK), "{{instance}} {{interface}} frames")
-            .ask(series("netmon_capture_superframe_segments_total").rate(BY_LINK), "{{instance}} {{interface}} segments"),
+            .ask(
+                series("netmon_capture_superframe_segments_total").rate(BY_LINK),
+                "{{instance}} {{interface}} segments",
+            ),
     ]
 }
 

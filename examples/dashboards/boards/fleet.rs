@@ -23,9 +23,11 @@ fn numbers() -> Vec<Panel> {
     vec![
         Panel::stat("Hosts that answer").ask(series("up").sum(&[]), "hosts").plain(),
         Panel::stat("Hosts that do not answer").ask(series("up").count("== 0"), "hosts").red_from(1.0),
-        Panel::stat("Interfaces not captured").ask(series("netmon_capture_up").count("== 0"), "interfaces").red_from(1.0),
+        Panel::stat("Interfaces not captured")
+            .ask(series("netmon_capture_up").count("== 0"), "interfaces")
+            .red_from(1.0),
         Panel::stat("Throughput")
-            .note("Both directions of all interfaces. What two of them carry, such as a bridge and its port, counts twice.")
+            .note("Both directions of all interfaces. What two of them carry (a bridge and its port) counts twice.")
             .ask(bytes("receive", &[]).plus(bytes("transmit", &[])).bits(), "throughput")
             .plain(),
         Panel::stat("Frames lost").note("In the time shown.").ask(lost_in_range(), "lost").bad_from(0.001, 0.01),

@@ -130,15 +130,17 @@ fn history() -> Vec<Panel> {
             .ask(commit(0.99), "{{instance}} 99 of 100 at most")
             .bad_from(0.5, 2.0),
         Panel::lines("Failures in the time shown")
+            .size(8, 8)
             .ask(series("netmon_history_write_failures_total").increase(BY_HOST), "{{instance}} commits that failed")
             .ask(series("netmon_history_dropped_records_total").increase(BY_HOST), "{{instance}} records lost")
             .ask(series("netmon_history_quarantined_total").increase(BY_HOST), "{{instance}} stores set aside")
             .red_from(1.0),
-        Panel::lines("Records removed").ask(
+        Panel::lines("Records removed").size(8, 8).ask(
             series("netmon_history_pruned_records_total").rate(&["instance", "tier", "reason"]),
             "{{instance}} {{tier}} {{reason}}",
         ),
         Panel::lines("Flows that were only counted")
+            .size(8, 8)
             .note("Smaller than `history.flows.floor`, or beyond `history.flows.rate`.")
             .ask(series("netmon_history_left_out_flows_total").rate(BY_HOST), HOST),
     ]

@@ -88,8 +88,8 @@ impl Series {
         self.query(text, unit, by)
     }
 
-    /// Of a counter: how much was added in the time shown, added up by labels. In whole numbers, though Prometheus reckons
-    /// with what came before the first sample and after the last.
+    /// Of a counter: how much was added in the time shown, added up by labels. In whole numbers, though Prometheus
+    /// reckons with what came before the first sample and after the last.
     pub fn increase(self, by: &[&'static str]) -> Query {
         self.must_be(self.family.kind == ListedKind::Counter, "a counter");
         let unit = if self.family.unit == "bytes" { "bytes" } else { "short" };

@@ -40,8 +40,14 @@ fn connections() -> Vec<Panel> {
         Panel::lines("Opened")
             .ask(series("netmon_tcp_connections_opened_total").rate(BY_LINK), "{{instance}} {{interface}}"),
         Panel::lines("Failed, by why")
-            .note("Rejected: a reset in answer. Unanswered: nothing came until the opening timeout, half a minute after the attempt.")
-            .ask(series("netmon_tcp_connection_failures_total").rate(&["instance", "reason"]), "{{instance}} {{reason}}"),
+            .note(
+                "Rejected: a reset in answer. Unanswered: nothing came until the opening timeout, half a minute after \
+                 the attempt.",
+            )
+            .ask(
+                series("netmon_tcp_connection_failures_total").rate(&["instance", "reason"]),
+                "{{instance}} {{reason}}",
+            ),
         Panel::lines("Failed, of all attempts")
             .ask(failed(BY_LINK), "{{instance}} {{interface}}")
             .bad_from(0.1, 0.5)
@@ -52,7 +58,10 @@ fn connections() -> Vec<Panel> {
             .note("A flood shows as SYNs without connections.")
             .unit("cps")
             .ask(series("netmon_tcp_flag_packets_total").with("flag", "syn").rate(&["instance"]), "{{instance}} SYN")
-            .ask(series("netmon_tcp_flag_packets_total").with("flag", "synack").rate(&["instance"]), "{{instance}} SYN-ACK")
+            .ask(
+                series("netmon_tcp_flag_packets_total").with("flag", "synack").rate(&["instance"]),
+                "{{instance}} SYN-ACK",
+            )
             .ask(series("netmon_tcp_connections_opened_total").rate(&["instance"]), "{{instance}} opened"),
         Panel::lines("TCP flows by state")
             .ask(series("netmon_flows").with("transport", "tcp").sum(&["instance", "state"]), "{{instance}} {{state}}")
@@ -91,7 +100,8 @@ fn loss() -> Vec<Panel> {
 fn round_trips() -> Vec<Panel> {
     let data = |quantile| series("netmon_tcp_rtt_seconds").quantile(quantile, &["instance"]);
     let mut handshakes = Panel::lines("Handshake round trips").note(
-        "Server: from SYN to SYN-ACK. Client: from SYN-ACK to ACK. Marks are exemplars: flows to look up in the API.",
+        "Server: from SYN to SYN-ACK. Client: from SYN-ACK to ACK. Marks are exemplars: flows to look up in the \
+             API.",
     );
     for side in ["server", "client"] {
         for (quantile, named) in [(0.5, "p50"), (0.95, "p95"), (0.99, "p99")] {
