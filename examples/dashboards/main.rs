@@ -1,7 +1,8 @@
 //! Writes the Grafana dashboards from the catalogue of metrics: `cargo run --example dashboards`.
 //!
 //! A name, label, type or unit that the catalogue does not have ends the program, so that no dashboard can ask for
-//! what netmon does not export. Names the families that are on none. A test holds `dashboards/grafana` to what this makes.
+//! what netmon does not export. Prints the families that are on none. A test holds `dashboards/grafana` to what this
+//! makes.
 
 mod boards;
 

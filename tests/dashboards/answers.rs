@@ -12,15 +12,15 @@ impl Answer {
     /// To a query over a time, in seconds of Unix time.
     pub fn over(namespace: &Namespace, query: &str, [start, end]: [u64; 2], step: u64) -> Self {
         let span = [format!("start={start}"), format!("end={end}"), format!("step={step}")];
-        Self::of(ask(namespace, "query_range", query, &span))
+        Self::of(&ask(namespace, "query_range", query, &span))
     }
 
     /// To a query at one time.
     pub fn at(namespace: &Namespace, query: &str, time: u64) -> Self {
-        Self::of(ask(namespace, "query", query, &[format!("time={time}")]))
+        Self::of(&ask(namespace, "query", query, &[format!("time={time}")]))
     }
 
-    fn of(answer: Value) -> Self {
+    fn of(answer: &Value) -> Self {
         Self(answer["data"]["result"].as_array().expect("an answer has a result").clone())
     }
 

@@ -72,6 +72,11 @@ fn dashboards_have_names_links_variables_and_panels_of_now() {
         assert_eq!(names, ["datasource", "job", "instance", "interface"], "{uid}");
         for panel in list(&board["panels"]) {
             check_panel(uid, panel);
+            let links = panel["fieldConfig"]["defaults"]["links"].as_array().into_iter().flatten();
+            let target = |link| text(link).strip_prefix("/d/").and_then(|rest| rest.split('?').next());
+            assert!(
+                links.map(|link| target(&link["url"])).all(|uid| uids.contains(uid.expect("a link to a dashboard")))
+            );
         }
         assert_no_overlap(uid, list(&board["panels"]));
     }

@@ -24,8 +24,8 @@ const RAISED: [&str; 7] = [
 ];
 
 /// What depends on how busy the machine is.
-const MAYBE: [&str; 4] =
-    ["NetmonCaptureLoss", "NetmonCaptureLagging", "NetmonCaptureCoverageLow", "NetmonHistoryLosing"];
+const MAYBE: [&str; 5] =
+    ["NetmonDown", "NetmonCaptureLoss", "NetmonCaptureLagging", "NetmonCaptureCoverageLow", "NetmonHistoryLosing"];
 
 #[test]
 fn every_query_and_every_rule_says_what_it_should_under_mixed_traffic() {

@@ -112,6 +112,7 @@ impl Board {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Choice {
     One,
     /// Any number, and all, which is this pattern, or else all of them by name.

@@ -54,7 +54,7 @@ fn hosts() -> Panel {
         .ask(series("netmon_flow_table_entries").max(BY_HOST), "Flows")
         .ask(firing(BY_HOST), "Firing")
         .ask(series("process_resident_memory_bytes").max(BY_HOST), "Memory")
-        .to_dashboard("This host", host::UID)
+        .leading_to("This host", host::UID)
 }
 
 fn traffic() -> Vec<Panel> {
@@ -75,7 +75,7 @@ fn traffic() -> Vec<Panel> {
                 bytes("receive", BY_LINK).plus(bytes("transmit", BY_LINK)).top(10).bits(),
                 "{{instance}} {{interface}}",
             )
-            .to_dashboard("This host", host::UID),
+            .leading_to("This host", host::UID),
         Panel::bars("Fullest links")
             .note("The fuller direction, mean of a minute.")
             .ask(
@@ -84,7 +84,7 @@ fn traffic() -> Vec<Panel> {
             )
             .bad_from(0.7, 0.9)
             .max(1.0)
-            .to_dashboard("This host", host::UID),
+            .leading_to("This host", host::UID),
     ]
 }
 

@@ -116,10 +116,10 @@ impl Panel {
 
     fn overrides(&self) -> Value {
         if self.kind == Kind::Table {
-            let of = |(query, name): &(Query, String)| of_field("byName", name, "unit", json!(query.unit));
+            let of = |(query, name): &(Query, String)| of_field("byName", name, "unit", &json!(query.unit));
             return self.asked.iter().filter(|(query, _)| query.unit != "short").map(of).collect();
         }
-        let down = |text| of_field("byRegexp", &format!("/{text}/"), "custom.transform", json!("negative-Y"));
+        let down = |text| of_field("byRegexp", &format!("/{text}/"), "custom.transform", &json!("negative-Y"));
         self.mirrored.into_iter().map(down).collect()
     }
 
@@ -195,7 +195,8 @@ impl Panel {
 
     fn heat_options(&self) -> Value {
         let scheme = json!({
-            "mode": "scheme", "scheme": "Blues", "fill": "dark-blue", "scale": "exponential", "exponent": 0.5, "steps": 64,
+            "mode": "scheme", "scheme": "Blues", "fill": "dark-blue", "scale": "exponential", "exponent": 0.5,
+            "steps": 64,
             "reverse": false,
         });
         json!({
@@ -231,7 +232,7 @@ pub fn datasource() -> Value {
     json!({ "type": "prometheus", "uid": "${datasource}" })
 }
 
-fn of_field(matcher: &str, field: &str, property: &str, value: Value) -> Value {
+fn of_field(matcher: &str, field: &str, property: &str, value: &Value) -> Value {
     json!({
         "matcher": { "id": matcher, "options": field },
         "properties": [{ "id": property, "value": value }],

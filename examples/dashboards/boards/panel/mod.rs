@@ -161,7 +161,7 @@ impl Panel {
     }
 
     /// A link of each value to another dashboard; the host is that of the value.
-    pub fn to_dashboard(mut self, title: &str, uid: &str) -> Self {
+    pub fn leading_to(mut self, title: &str, uid: &str) -> Self {
         let instance =
             if self.kind == Kind::Table { "${__data.fields.instance}" } else { "${__field.labels.instance}" };
         let variables = "${datasource:queryparam}&${job:queryparam}";
