@@ -214,7 +214,7 @@ def draw_states(panel, answers, span, width, height):
     for n, (target, labels, points) in enumerate(found):
         rows += f'<text x="6" y="{n * size + size / 2 + 3}">{html.escape(legend(target, labels))}</text>'
         gaps = sorted(b[0] - a[0] for a, b in zip(points, points[1:]))
-        step = gaps[0] if gaps else 2
+        step = gaps[0] if gaps else 3
         for at, value in points:
             shade, _ = colour(value, defaults)
             rows += (f'<rect x="{left + (at - span[0]) * width_of_second:.1f}" y="{n * size + 2}" height="{size - 4}" '
@@ -240,7 +240,7 @@ def draw_heat(panel, answers, span, width, height):
         for at, value in points:
             count, below[at] = value - below.get(at, 0), value
             if count > 1e-9:
-                cells += (f'<rect x="{left + (at - span[0]) * width_of_second:.1f}" y="{y:.1f}" width="{2 * width_of_second:.1f}" '
+                cells += (f'<rect x="{left + (at - span[0]) * width_of_second:.1f}" y="{y:.1f}" width="{3 * width_of_second:.1f}" '
                           f'height="{size - 1:.1f}" fill="#5794f2" fill-opacity="{0.15 + 0.85 * math.sqrt(count / top):.2f}"/>')
     return f'<svg width="{width}" height="{height - 40}">{cells}</svg>'
 

@@ -1,7 +1,8 @@
 //! What Prometheus says to a query.
 
-use crate::rig::Namespace;
+use crate::rig::{Namespace, START};
 use crate::scene::PROMETHEUS;
+use crate::support::running::wait_until;
 use serde_json::{Value, json};
 
 /// The series of an answer, each with its samples.
@@ -47,9 +48,9 @@ pub fn ask(namespace: &Namespace, path: &str, query: &str, more: &[String]) -> V
     let url = format!("http://{PROMETHEUS}/api/v1/{path}");
     let fields: Vec<String> = std::iter::once(format!("query={query}")).chain(more.iter().cloned()).collect();
     let options: Vec<&str> = fields.iter().flat_map(|field| ["--data-urlencode", field]).collect();
-    let answer = namespace.get(&url, &[&["--get"][..], &options].concat());
-    let answer: Value =
-        serde_json::from_str(&answer.unwrap_or_else(|| panic!("Prometheus refuses {query}"))).expect("JSON");
+    let options = [&["--get"][..], &options].concat();
+    let answer = wait_until(&format!("an answer to {query}"), START, || namespace.get(&url, &options));
+    let answer: Value = serde_json::from_str(&answer).expect("Prometheus answers JSON");
     assert_eq!(answer["status"], "success", "{query}");
     answer
 }

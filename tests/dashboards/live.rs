@@ -3,14 +3,16 @@
 use crate::answers::{Answer, ask};
 use crate::documents::{Asked, Choices, asked};
 use crate::expected::{self, Expected};
-use crate::rig::{BIND, can_run};
+use crate::rig::{BIND, START, can_run};
 use crate::scene::{PROMETHEUS, Scene};
+use crate::support::running::wait_until;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Seconds between the points of a picture.
-const STEP: u64 = 2;
+/// Seconds between the points of a picture, and between scrapes as the data source has it. Prometheus scrapes every second:
+/// the windows of rates have room for scrapes that fail on a busy machine.
+const STEP: u64 = 3;
 
 /// Alerts that the scene raises: they fire after two minutes, and before that they may still be pending.
 const RAISED: [&str; 7] = [
@@ -40,6 +42,7 @@ fn every_query_and_every_rule_says_what_it_should_under_mixed_traffic() {
     let span = [start, now(&scene)];
     let rules = rules(&scene);
     let answers = answers(&scene, span);
+    assert_exemplars_name_flows(&scene, span);
     keep(&answers, &rules, span);
     check_rules(&rules, long);
     let wrong: Vec<String> = answers.iter().filter_map(|(asked, answer)| complaint(asked, answer, long)).collect();
@@ -59,7 +62,7 @@ fn answers(scene: &Scene, span: [u64; 2]) -> Vec<(Asked, Answer)> {
     let range = span[1] - span[0];
     let choices = |asked: &Asked| {
         let instance = if asked.board == "netmon-host" { BIND } else { ".+" };
-        Choices { job: "netmon", instance, interface: ".*", range, step: STEP, scrape: 1 }
+        Choices { job: "netmon", instance, interface: ".*", range, step: STEP, scrape: STEP }
     };
     let answer = |asked: &Asked| {
         let query = choices(asked).fill(&asked.written);
@@ -80,9 +83,19 @@ fn complaint(asked: &Asked, answer: &Answer, long: bool) -> Option<String> {
         .then(|| format!("{place}: {expected:?} was expected, but there is {what}: {}", asked.written))
 }
 
+/// The marks in the panels of round trips.
+fn assert_exemplars_name_flows(scene: &Scene, [start, end]: [u64; 2]) {
+    let span = [format!("start={start}"), format!("end={end}")];
+    let answer = ask(&scene.wire.monitor, "query_exemplars", "netmon_tcp_handshake_rtt_seconds_bucket", &span);
+    let series = answer["data"].as_array().expect("there are series").iter();
+    let marks: Vec<&Value> = series.flat_map(|series| series["exemplars"].as_array()).flatten().collect();
+    assert!(!marks.is_empty() && marks.iter().all(|mark| mark["labels"]["flow_id"].is_string()), "{answer}");
+}
+
 /// All rules, recording and alerting.
 fn rules(scene: &Scene) -> Vec<Value> {
-    let answer = scene.wire.monitor.get(&format!("http://{PROMETHEUS}/api/v1/rules"), &[]).expect("Prometheus answers");
+    let url = format!("http://{PROMETHEUS}/api/v1/rules");
+    let answer = wait_until("the rules", START, || scene.wire.monitor.get(&url, &[]));
     let answer: Value = serde_json::from_str(&answer).expect("JSON");
     let groups = answer["data"]["groups"].as_array().expect("there are groups").clone();
     groups.iter().flat_map(|group| group["rules"].as_array().cloned().expect("a group has rules")).collect()
