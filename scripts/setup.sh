@@ -118,6 +118,7 @@ group_test() {
     need_program strace strace "tests see which system calls netmon makes"
     need_program systemd-analyze systemd "tests rate the unit; nothing is started"
     need_program tmux tmux "tests look at \`netmon top\` in it"
+    need_program iperf3 iperf3 "tests load the wire with it"
     need_program openssl openssl "tests make certificates with it"
     need_program tshark tshark "tests have it read what is exported"
     need_unpacked nfcapd nfdump "tests send it flows"
@@ -189,7 +190,7 @@ group_portability() {
 elsewhere() {
     case $(uname -s) in
     Darwin) say "on macOS libpcap and a C compiler come with the Xcode command line tools (\`xcode-select --install\`); tests that need Linux are skipped" ;;
-    *) say "no apt here: install the libpcap headers, a C compiler, and for the tests iproute2, ping, curl, python3 with venv, prometheus and promtool" ;;
+    *) say "no apt here: install the libpcap headers, a C compiler, and for the tests iproute2, ping, curl, iperf3, python3 with venv, prometheus and promtool" ;;
     esac
 }
 

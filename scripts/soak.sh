@@ -48,4 +48,11 @@ if [ $# -eq 0 ]; then
     "${as_root[@]}" "$load" --nocapture --test-threads 1 2>&1 |
         sed -n -E '/^(figure: |test result: |skipped: )/ { s/^figure: //; p }' || status=$?
 fi
+
+# Two minutes of traffic for the dashboards and the rules of Prometheus.
+if [ $# -eq 0 ]; then
+    dashboards=$(test_program dashboards)
+    "${as_root[@]}" "$dashboards" --nocapture 2>&1 |
+        sed -n -E '/^(figure: |test result: |skipped: )/ { s/^figure: //; p }' || status=$?
+fi
 exit "$status"

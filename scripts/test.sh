@@ -17,7 +17,7 @@ if ! command -v sudo >/dev/null || { ! sudo -n true 2>/dev/null && [ ! -t 0 ]; }
     echo "test: the tests that need root for network namespaces were skipped: live capture, life cycle, service" >&2
     exit 0
 fi
-for name in alert_rules alerts_arrive alerts_live api containers history_live http_load interfaces lifecycle live notify packaging page \
+for name in alert_rules alerts_arrive alerts_live api containers dashboards history_live http_load interfaces lifecycle live notify packaging page \
     privilege raw_capture receivers top truth_live; do
     binary=$(cargo test --locked --test "$name" --no-run --message-format json "$@" |
         sed -n "s/.*\"name\":\"$name\".*\"executable\":\"\([^\"]*\)\".*/\1/p")

@@ -20,6 +20,7 @@ mod export;
 mod exporter;
 mod family;
 mod history;
+mod listing;
 mod notifications;
 mod openmetrics;
 mod otlp;
@@ -35,6 +36,7 @@ mod tests;
 pub use export::{ExportState, LOSS_REASONS};
 pub use exporter::Exporter;
 pub use history::{HistoryState, PRUNE_REASONS, TIERS};
+pub use listing::{Listed, ListedKind, families};
 pub use notifications::{DROP_REASONS, FAILURE_REASONS, MAX_RECEIVERS, NotificationState, ReceiverState};
 pub use otlp::Envelope;
 pub use process::{
