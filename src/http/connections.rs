@@ -1,7 +1,7 @@
 //! Who is connected, and who has to give way when there are too many.
 
 use super::{MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,12 +16,16 @@ const GRACE: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     table: Mutex<Table>,
+    /// Told when nobody is on the way out any more.
+    departed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Table {
     next: u64,
     open: HashMap<u64, Open>,
+    /// Those that were told to give way and still have their sockets.
+    leaving: HashSet<u64>,
 }
 
 #[derive(Debug)]
@@ -64,6 +68,26 @@ impl Connections {
         Some(Place { connections: Arc::clone(self), number, give_way })
     }
 
+    /// Ends once all that had to give way have closed their sockets.
+    pub(super) async fn departed(&self) {
+        loop {
+            // What is told from here on is heard, though it is not waited for yet.
+            let departed = self.departed.notified();
+            if self.table().leaving.is_empty() {
+                return;
+            }
+            departed.await;
+        }
+    }
+
+    fn leave(&self, number: u64) {
+        let mut table = self.table();
+        table.open.remove(&number);
+        if table.leaving.remove(&number) && table.leaving.is_empty() {
+            self.departed.notify_waiters();
+        }
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -94,6 +118,7 @@ impl Table {
             return None;
         }
         let open = self.open.remove(&number)?;
+        self.leaving.insert(number);
         open.give_way.notify_one();
         Some(())
     }
@@ -124,7 +149,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.connections.table().open.remove(&self.number);
+        self.connections.leave(self.number);
     }
 }
 
@@ -168,6 +193,25 @@ mod tests {
         assert!(connections.admit(address(2)).is_none());
         taken.truncate(MAX_CONNECTIONS);
         assert!(connections.admit(address(2)).is_some(), "a place that was given back is free");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_is_let_in_before_who_gave_way_is_gone() {
+        let connections: Arc<Connections> = Arc::default();
+        let local = Some(IpAddr::from([127, 0, 0, 1]));
+        let mut taken: Vec<_> = (0..MAX_CONNECTIONS).filter_map(|_| connections.admit(local)).collect();
+        tokio::time::advance(GRACE).await;
+        connections.departed().await;
+        taken.push(connections.admit(address(1)).expect("a silent one gives way"));
+        let departed = tokio::spawn({
+            let connections = Arc::clone(&connections);
+            async move { connections.departed().await }
+        });
+        tokio::task::yield_now().await;
+        drop(taken.pop());
+        assert!(!departed.is_finished(), "one that was not told to go is not waited for");
+        drop(taken.swap_remove(0));
+        departed.await.expect("it ends");
     }
 
     #[tokio::test(start_paused = true)]

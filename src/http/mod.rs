@@ -7,6 +7,7 @@
 //! | bound | value | at the bound |
 //! |---|---|---|
 //! | connections | [`MAX_CONNECTIONS`] | the one waiting longest gives way, else 503 |
+//! | connections that are told there is no place for them | [`MAX_REFUSALS`] | closed without a word |
 //! | connections of one address, loopback aside | [`MAX_CONNECTIONS_PER_ADDRESS`] | the same among its own |
 //! | time to send a request head, or to wait for the next one | [`HEAD_DEADLINE`] | closed |
 //! | time to answer | [`ANSWER_DEADLINE`] | 503 |
@@ -45,7 +46,7 @@ pub use listen::{BindError, Listener, bind};
 pub use negotiate::TextForm;
 pub use requests::{DURATION_BOUNDS, HANDLERS, Requests, TIMED};
 pub use rooms::{Command, HistoryKind, HistoryQuery, Hook, Refusal, Rooms, ShownAlert, Silence, SilenceCommand};
-pub use serve::serve;
+pub use serve::{MAX_REFUSALS, serve};
 pub use status::{LayerStatus, PrivilegeStatus, ProcessStatus};
 pub use stream::{KEPT_SECONDS, MAX_CLIENTS, MAX_CLIENTS_PER_ADDRESS, MAX_MESSAGE_BYTES, Seconds};
 

@@ -30,7 +30,7 @@ const BEAT: Duration = Duration::from_millis(250);
 const STALLED: Duration = Duration::from_secs(5);
 
 /// The most connections being refused at a time; further ones are closed without a word.
-const MAX_REFUSALS: usize = 64;
+pub const MAX_REFUSALS: usize = 64;
 /// How long a client may take to hear a refusal.
 const REFUSAL_DEADLINE: Duration = Duration::from_secs(1);
 
@@ -111,7 +111,7 @@ impl Server {
                 biased;
                 _ = stopped.wait_for(|stopped| *stopped) => break,
                 Some(_) = open.join_next() => continue,
-                accepted = acceptor.accept() => accepted,
+                accepted = self.next(acceptor) => accepted,
             };
             match accepted {
                 Ok(accepted) => self.admit(accepted, &stopped, &mut open),
@@ -127,7 +127,14 @@ impl Server {
         }
     }
 
-    /// Finds a place before the next one is accepted: a crowd holds no more descriptors than there are places.
+    /// The next connection, once those that gave way to the one before are gone: a crowd holds no more descriptors than
+    /// there are places, refusals, and one for each listener.
+    async fn next(&self, acceptor: &Acceptor) -> io::Result<Accepted> {
+        self.connections.departed().await;
+        acceptor.accept().await
+    }
+
+    /// Finds a place for it, or says that there is none.
     fn admit(&self, accepted: Accepted, stopped: &watch::Receiver<bool>, open: &mut JoinSet<()>) {
         if let Some(place) = self.connections.admit(accepted.arrival.peer) {
             open.spawn(self.clone().connect(accepted, place, stopped.clone()));

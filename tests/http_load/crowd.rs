@@ -11,7 +11,7 @@ use crate::rig::{Wire, can_run};
 use crate::server::{Watch, connections, netmon, written};
 use crate::times::Times;
 use crate::{TOOLS, figure, short_or_soak};
-use netmon::http::{MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS};
+use netmon::http::{MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS, MAX_REFUSALS};
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
@@ -23,8 +23,8 @@ use tokio::task::JoinSet;
 const EACH: usize = 2_000;
 /// The deadline for a request's head, and some time to be scheduled.
 const CLOSED: Duration = Duration::from_secs(15);
-/// Connections on the way out: refused ones that hear why, and those that just gave way and have not had their turn yet.
-const PASSING: usize = 192;
+/// Beyond the places: refused ones that hear why, and one that comes or gives way at each of the two listeners.
+const PASSING: usize = MAX_REFUSALS + 2;
 
 #[test]
 fn a_scraper_gets_through_a_crowd_that_dribbles_or_is_silent() {

@@ -211,7 +211,11 @@ pub(super) async fn upgrade(
         // Counts as a connection that is being answered as long as it lives.
         place.busy();
         let client = Client::new(Arc::clone(&seat.shared), wishes);
-        client.run(socket).await;
+        tokio::select! {
+            () = client.run(socket) => {}
+            // It was told to give way before it counted as that.
+            () = place.dismissed() => {}
+        }
         drop((seat, place));
     }))
 }
