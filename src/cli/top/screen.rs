@@ -38,14 +38,17 @@ fn missing(what: &str) -> Failure {
     Failure::Usage(anyhow!("netmon top is drawn on a terminal: {what}\n  hint: {hint}"))
 }
 
-/// Gives the terminal back; a panic does it before its message, by the hook that comes with taking it over.
+/// Gives the terminal back; a panic does it before its message, by the hook that comes with taking it over. A second time
+/// would put the cursor back to where it was, and what comes next over the message.
 struct Restored;
 
 impl Drop for Restored {
     fn drop(&mut self) {
         // A terminal that is gone needs nothing back.
         drop(execute!(std::io::stdout(), Show));
-        drop(ratatui::try_restore());
+        if !std::thread::panicking() {
+            drop(ratatui::try_restore());
+        }
     }
 }
 
@@ -151,5 +154,67 @@ impl Keys {
     fn wait(&self) -> anyhow::Result<()> {
         event::poll(PAUSE)?;
         Ok(())
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use crate::cli::top::view::Kind;
+    use nix::pty::{OpenptyResult, Winsize, openpty};
+    use nix::sys::termios::tcgetattr;
+    use std::fs::File;
+    use std::io::Read;
+    use std::process::Command;
+
+    const ENTER: &str = "\u{1b}[?1049h";
+    const LEAVE: &str = "\u{1b}[?1049l";
+
+    #[test]
+    #[ignore = "draws on a terminal: the test below has one for it"]
+    fn the_third_picture_panics() {
+        let (stop, mut pictures) = (AtomicBool::new(false), 0);
+        let mut view = View::new("nobody".into(), Kind::Daemon);
+        let source = Source::start("http://127.0.0.1:1", None, Duration::from_secs(1), view.question());
+        let source = source.unwrap_or_else(|_| panic!("it can be started"));
+        drop(show(&mut view, &source, &stop, |_| {
+            pictures += 1;
+            assert!(pictures < 3, "it cannot be drawn");
+            false
+        }));
+    }
+
+    /// What the test above writes to a terminal of its own, and whether it leaves that as it was.
+    fn run_in_a_terminal() -> (String, bool) {
+        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        let OpenptyResult { master, slave } = openpty(&size, None).unwrap();
+        let before = tcgetattr(&slave).unwrap();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "cli::top::screen::tests::the_third_picture_panics", "--ignored", "--nocapture"]);
+        let [stdin, stdout, stderr] = [(); 3].map(|()| slave.try_clone().unwrap());
+        command.stdin(stdin).stdout(stdout).stderr(stderr).env("TERM", "xterm-256color");
+        let mut child = command.spawn().unwrap();
+        drop(command);
+        let reading = std::thread::spawn(move || {
+            let mut written = Vec::new();
+            // Ends with an error once nobody has the other side.
+            drop(File::from(master).read_to_end(&mut written));
+            String::from_utf8_lossy(&written).into_owned()
+        });
+        assert!(!child.wait().unwrap().success(), "it panics");
+        let is_as_before = tcgetattr(&slave).unwrap() == before;
+        drop(slave);
+        (reading.join().unwrap(), is_as_before)
+    }
+
+    #[test]
+    fn a_panic_gives_the_terminal_back_before_its_message() {
+        let (written, is_as_before) = run_in_a_terminal();
+        assert!(is_as_before, "echo, line editing and signals are back: {written:?}");
+        let (_, drawn) = written.split_once(ENTER).expect("it was taken over");
+        let (drawn, after) = drawn.rsplit_once(LEAVE).expect("it was given back");
+        assert!(drawn.contains("netmon top") && drawn.contains("\u{1b}[?25l"), "{drawn:?}");
+        assert!(!drawn.contains("it cannot be drawn"), "not on the screen that goes away: {drawn:?}");
+        assert!(after.contains("it cannot be drawn") && after.contains("\u{1b}[?25h"), "{after:?}");
     }
 }
