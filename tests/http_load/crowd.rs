@@ -42,7 +42,7 @@ fn a_scraper_gets_through_a_crowd_that_dribbles_or_is_silent() {
     let descriptors = Watch::descriptors(&netmon);
     let crowd = inside(&wire.generator, move || crowd(until));
     let scraper =
-        inside(&wire.generator, move || scrape_each(Duration::from_millis(interval), "/metrics", "", after(until)));
+        inside(&wire.generator, move || scrape_each(Duration::from_millis(interval), &["/metrics"], "", after(until)));
     let mut most = 0;
     while Instant::now() < until {
         std::thread::sleep(Duration::from_millis(250));
