@@ -40,7 +40,7 @@ if [ $# -eq 0 ]; then
         grep -E '^[0-9]+ (kills|crash images|damaged stores)|^test result: ' || status=$?
 fi
 
-# The long forms of load on the HTTP server, about a quarter of an hour.
+# The long forms of load on the HTTP server, about twenty minutes.
 if [ $# -eq 0 ]; then
     cargo build --locked --release --example genflows
     load=$(cargo test --locked --release --test http_load --no-run --message-format json |

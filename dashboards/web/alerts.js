@@ -1,7 +1,7 @@
 // Alerts with their state, and a silence for them.
 
 import { $, el, text } from "./dom.js";
-import { bytes, clock, duration, perSecond, percent, rate } from "./format.js";
+import { bytes, duration, perSecond, percent, rate, when } from "./format.js";
 
 let token = null;
 let chosen = null;
@@ -20,10 +20,10 @@ function line(alert) {
   const limit = alert.threshold == null ? "" : `, limit ${amount(alert.threshold, alert.unit)}`;
   const silence = el("button", { type: "button", click: () => ask(alert) }, "Silence");
   return el("div", { class: `alert ${alert.state} ${alert.severity}` },
-    el("span", { class: "state" }, alert.silenced_until ? `${alert.state}, silenced until ${clock(alert.silenced_until)}` : alert.state),
+    el("span", { class: "state" }, alert.silenced_until ? `${alert.state}, silenced until ${when(alert.silenced_until)}` : alert.state),
     el("strong", {}, alert.alert),
     alert.silenced_until || alert.state === "resolved" ? null : silence,
-    el("p", {}, `${labels}: ${amount(alert.value, alert.unit)}${limit}, since ${clock(alert.active_since)}${alert.blind ? "; seen through a blind capture" : ""}`));
+    el("p", {}, `${labels}: ${amount(alert.value, alert.unit)}${limit}, since ${when(alert.active_since)}${alert.blind ? "; seen through a blind capture" : ""}`));
 }
 
 const RANK = { firing: 0, pending: 1, resolved: 2, critical: 0, warning: 1, info: 2 };
@@ -33,7 +33,7 @@ export function showAlerts(alerts) {
   const firing = (alerts ?? []).filter((alert) => alert.state === "firing");
   text($("alerts-count"), firing.length > 0 ? `${firing.length} firing` : "");
   $("alerts-count").classList.toggle("bad", firing.length > 0);
-  document.title = firing.length > 0 ? `(${firing.length}) netmon` : "netmon";
+  document.title = `${firing.length > 0 ? `(${firing.length}) ` : ""}netmon ${location.host}`;
   if (alerts == null || alerts.length === 0) {
     $("alerts").replaceChildren(el("p", { class: "calm" }, alerts == null ? "no rules are in force" : "nothing fires"));
     return;

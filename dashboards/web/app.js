@@ -3,7 +3,7 @@
 import { holdFlows, startFlows } from "./flows.js";
 import { showAlerts, startAlerts } from "./alerts.js";
 import { $, text } from "./dom.js";
-import { clock, duration, showBits } from "./format.js";
+import { clock, duration, showBits, when } from "./format.js";
 import { draw, restyle, showInterfaces } from "./interfaces.js";
 import { showHealth, showProtocols, showTalkers } from "./panels.js";
 import { Series } from "./series.js";
@@ -49,7 +49,7 @@ function addSeconds(columns) {
 function hello({ version, revision, started, has_history: hasHistory }) {
   state.hasHistory = hasHistory;
   const build = revision && revision !== "unknown" ? ` (${revision.slice(0, 12)})` : "";
-  text($("foot"), `netmon ${version}${build}, running since ${new Date(started).toLocaleString()}`);
+  text($("foot"), `netmon ${version}${build}, running since ${when(started)}`);
 }
 
 function show() {
@@ -80,7 +80,8 @@ function points(name) {
 /** For the long ranges: what was before this page was opened. Without a history the stream's own seconds have to do. */
 async function askHistory() {
   if (state.span < 600 || !state.hasHistory) return;
-  const step = state.span / 360;
+  // Steps divide a day.
+  const step = Math.ceil(state.span / 360);
   const query = new URLSearchParams({ from: `-${state.span}s`, step: `${step}s` });
   try {
     const answer = await fetch(`api/v1/history/bandwidth?${query}`);
@@ -95,7 +96,9 @@ async function askHistory() {
 function pastOf({ points: found }, step) {
   const past = new Series();
   for (const point of found) {
-    past.add(Date.parse(point.time) / 1000, point.receive_bytes / step, point.transmit_bytes / step,
+    // As the seconds of the stream, a step stands at its end.
+    const seconds = point.recorded_seconds || step;
+    past.add(Date.parse(point.time) / 1000 + step, point.receive_bytes / seconds, point.transmit_bytes / seconds,
       point.peak_receive_bytes_per_second, point.peak_transmit_bytes_per_second, 2.5 * step);
   }
   return past;
@@ -149,6 +152,7 @@ function keys(event) {
 }
 
 function start() {
+  text($("host"), location.host);
   text($("theme"), other() === "light" ? "Light" : "Dark");
   $("theme").addEventListener("click", () => theme(other()));
   $("pause").addEventListener("click", () => hold(!state.held));

@@ -10,6 +10,12 @@ function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
+/** The mean of values that are there. */
+function mean(values) {
+  const there = values.filter((value) => value != null);
+  return there.length > 0 ? there.reduce((sum, value) => sum + value, 0) / there.length : null;
+}
+
 /** The greatest of values that are there. */
 function greatest(values) {
   return values.reduce((most, value) => (value != null && value > most ? value : most), 0);
@@ -33,6 +39,7 @@ export class Throughput {
     const below = (values) => values.map((value) => (value == null ? null : -value));
     this.data = [times, receive, below(transmit), peakReceive, below(peakTransmit)];
     this.peaks = [greatest(peakReceive), greatest(peakTransmit)];
+    this.means = [mean(receive), mean(transmit)];
     if (!this.plot) this.#make();
     if (this.plot) {
       this.plot.setData(this.data, false);
@@ -55,7 +62,7 @@ export class Throughput {
     const { width, height } = this.place.getBoundingClientRect();
     if (width === 0) return;
     const [receive, transmit, muted, line] = ["receive", "transmit", "muted", "line"].map(colour);
-    const mean = (stroke, fill) => ({ stroke, fill, width: 1.6, points: { show: false }, spanGaps: false });
+    const filled = (stroke, fill) => ({ stroke, fill, width: 1.6, points: { show: false }, spanGaps: false });
     const peak = (stroke) => ({ stroke, width: 0.8, alpha: 0.7, points: { show: false }, spanGaps: false });
     const axis = { stroke: muted, grid: { stroke: line, width: 0.6 }, ticks: { show: false }, font: "12px system-ui" };
     const time = (_, stamps) => stamps.map((stamp) => clock(stamp * 1000).slice(0, this.span > 900 ? 5 : 8));
@@ -71,13 +78,13 @@ export class Throughput {
       },
       series: [
         {},
-        mean(receive, colour("receive-fill")),
-        mean(transmit, colour("transmit-fill")),
+        filled(receive, colour("receive-fill")),
+        filled(transmit, colour("transmit-fill")),
         peak(receive),
         peak(transmit),
       ],
       axes: [
-        { ...axis, values: time, space: 90 },
+        { ...axis, values: time, space: 90, size: 26 },
         { ...axis, values: (_, values) => values.map((value) => rate(Math.abs(value))), size: 86, space: 32 },
       ],
       hooks: { setCursor: [() => this.#legend()] },
@@ -98,7 +105,7 @@ export class Throughput {
     else if (!this.plot && this.data[0].length > 0) this.#make();
   }
 
-  /** What is under the pointer, else the peaks of what is shown. */
+  /** What is under the pointer, else what there is to say of all that is shown. */
   #legend() {
     const at = this.plot?.cursor.idx;
     const [times, receive, transmit, peakReceive, peakTransmit] = this.data;
@@ -110,7 +117,8 @@ export class Throughput {
         part("▼ transmit", transmit[at] && -transmit[at], peakTransmit[at] && -peakTransmit[at], "tx"),
       );
     } else {
-      text(this.legend, this.peaks ? `peak second shown: ▲ ${rate(this.peaks[0])}  ▼ ${rate(this.peaks[1])}` : "");
+      const whole = (label, n, kind) => el("span", { class: kind }, `${label} `, `mean ${rate(this.means[n])}, peak ${rate(this.peaks[n])}`);
+      this.legend.replaceChildren(...(this.peaks ? [whole("▲ receive", 0, "rx"), whole("▼ transmit", 1, "tx")] : []));
     }
   }
 }

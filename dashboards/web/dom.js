@@ -20,10 +20,15 @@ export function text(node, value) {
   if (node.textContent !== value) node.textContent = value;
 }
 
+function kind({ numeric, spare }) {
+  return [numeric && "number", spare && "spare"].filter(Boolean).join(" ") || null;
+}
+
 /**
  * Keeps a table in place and changes only cells that changed.
  *
- * columns: [{ key, title, numeric, cell(row) → string | Node, sort }]; `order` = { key, down }; `onSort(key)`.
+ * columns: [{ key, title, numeric, spare, cell(row) → string | Node, sort }]; `order` = { key, down }; `onSort(key)`. A spare
+ * one is left out where there is little room.
  */
 export class Table {
   constructor(caption, columns, onSort) {
@@ -32,7 +37,7 @@ export class Table {
       const label = column.sort && onSort
         ? el("button", { type: "button", class: "sort", click: () => onSort(column.sort) }, column.title)
         : column.title;
-      return el("th", { scope: "col", class: column.numeric ? "number" : null }, label);
+      return el("th", { scope: "col", class: kind(column) }, label);
     });
     this.body = el("tbody");
     this.root = el("table", {}, el("caption", { class: "hidden" }, caption), el("thead", {}, el("tr", {}, this.heads)), this.body);
@@ -59,7 +64,7 @@ export class Table {
   #fill(index, row) {
     let line = this.body.rows[index];
     if (!line || line.cells.length !== this.columns.length) {
-      const cells = this.columns.map((column) => el("td", { class: column.numeric ? "number" : null }));
+      const cells = this.columns.map((column) => el("td", { class: kind(column) }));
       const fresh = el("tr", {}, cells);
       if (line) line.replaceWith(fresh);
       else this.body.append(fresh);

@@ -1,7 +1,7 @@
 // The flow table: the API's own words filter it, its order sorts it, its cursor pages through it.
 
 import { $, Table, el, text } from "./dom.js";
-import { bytes, clock, count } from "./format.js";
+import { bytes, count, when } from "./format.js";
 
 const WORDS = ["interface", "protocol", "host", "port", "state"];
 const EVERY = 3000;
@@ -12,23 +12,24 @@ let table;
 let timer;
 let held = false;
 
+/** May break before the port where there is little room. */
 function end(address, port) {
-  if (port == null) return address;
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+  const name = port != null && address.includes(":") ? `[${address}]` : address;
+  return el("span", { class: "address" }, name, ...(port == null ? [] : [el("wbr"), `:${port}`]));
 }
 
 const COLUMNS = [
-  { title: "Interface", cell: (flow) => flow.interface ?? "–" },
+  { title: "Interface", spare: true, cell: (flow) => flow.interface ?? "–" },
   { title: "Protocol", cell: (flow) => flow.protocol },
-  { title: "From", cell: (flow) => el("span", { class: "address" }, end(flow.src_ip, flow.src_port ?? flow.icmp_id)) },
-  { title: "To", cell: (flow) => el("span", { class: "address" }, end(flow.dst_ip, flow.dst_port)) },
-  { title: "State", cell: (flow) => flow.state },
-  { title: "Packets", numeric: true, sort: "packets", cell: (flow) => count(flow.packets_c2s + flow.packets_s2c) },
-  { title: "Bytes →", numeric: true, cell: (flow) => bytes(flow.bytes_c2s) },
-  { title: "Bytes ←", numeric: true, cell: (flow) => bytes(flow.bytes_s2c) },
+  { title: "From", cell: (flow) => end(flow.src_ip, flow.src_port ?? flow.icmp_id) },
+  { title: "To", cell: (flow) => end(flow.dst_ip, flow.dst_port) },
+  { title: "State", spare: true, cell: (flow) => flow.state },
+  { title: "Packets", spare: true, numeric: true, sort: "packets", cell: (flow) => count(flow.packets_c2s + flow.packets_s2c) },
+  { title: "Bytes →", spare: true, numeric: true, cell: (flow) => bytes(flow.bytes_c2s) },
+  { title: "Bytes ←", spare: true, numeric: true, cell: (flow) => bytes(flow.bytes_s2c) },
   { title: "Bytes", numeric: true, sort: "bytes", cell: (flow) => bytes(flow.bytes_c2s + flow.bytes_s2c) },
-  { title: "First seen", numeric: true, sort: "first_seen", cell: (flow) => clock(flow.first_seen) },
-  { title: "Last seen", numeric: true, sort: "last_seen", cell: (flow) => clock(flow.last_seen) },
+  { title: "First seen", spare: true, numeric: true, sort: "first_seen", cell: (flow) => when(flow.first_seen) },
+  { title: "Last seen", spare: true, numeric: true, sort: "last_seen", cell: (flow) => when(flow.last_seen) },
 ];
 
 /** `interface=eth0 port=443`, also with a colon; a bare word is an address, a port or a protocol. */

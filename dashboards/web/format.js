@@ -76,7 +76,14 @@ export function duration(seconds) {
   return `${Math.round(seconds / 86_400)} d`;
 }
 
-/** A moment (RFC 3339) by the clock of the reader. */
+/** A moment (RFC 3339) of a live second, by the clock of the reader. */
 export function clock(time) {
   return new Date(time).toLocaleTimeString([], { hour12: false });
+}
+
+/** A moment that may be long ago: with its day unless that is today. */
+export function when(time) {
+  const date = new Date(time);
+  const isToday = date.toDateString() === new Date().toDateString();
+  return isToday ? clock(time) : `${date.toLocaleDateString([], { day: "numeric", month: "short", year: "numeric" })}, ${clock(time)}`;
 }

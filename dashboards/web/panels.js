@@ -69,7 +69,7 @@ export function showProtocols(views) {
       { title: "Share", numeric: true, cell: (row) => barred(percent(row.share), row.share, "from") },
       { title: "Receive", numeric: true, cell: (row) => rate(row.receive / row.seconds) },
       { title: "Transmit", numeric: true, cell: (row) => rate(row.transmit / row.seconds) },
-      { title: "Packets", numeric: true, cell: (row) => perSecond(row.packets / row.seconds) },
+      { title: "Packets", spare: true, numeric: true, cell: (row) => perSecond(row.packets / row.seconds) },
     ]);
     $("protocols").replaceChildren(protocols.root);
   }

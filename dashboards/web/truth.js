@@ -29,9 +29,12 @@ function worst(capture) {
   return ratios.length > 0 ? Math.min(...ratios) : null;
 }
 
+function severity(found) {
+  return ["bad", "warn"].find((kind) => found.some(([of]) => of === kind)) ?? "good";
+}
+
 function fact(view) {
   const found = faults(view);
-  const severity = found.some(([of]) => of === "bad") ? "bad" : found.some(([of]) => of === "warn") ? "warn" : "good";
   const coverage = worst(view.capture);
   const errors = (view.totals?.parse_errors ?? []).reduce((sum, of) => sum + of.packets, 0);
   const parts = [
@@ -42,11 +45,20 @@ function fact(view) {
     view.capture?.gaps_total > 0 ? `${count(view.capture.gaps_total)} gaps` : null,
   ];
   const wrong = found.map(([kind, words]) => el("span", { class: kind === "info" ? null : "wrong" }, words));
-  return el("p", { class: `fact ${severity}` }, el("b", {}, view.name), wrong,
+  return el("p", { class: `fact ${severity(found)}` }, el("b", {}, view.name), wrong,
     parts.filter(Boolean).map((part) => el("span", {}, part)));
 }
 
-/** Shows the state of every capture. */
+/** Facts in full; beyond them those that are whole are counted only. */
+const MOST = 8;
+const RANK = { bad: 0, warn: 1, good: 2 };
+
+/** Shows the state of every capture, the worst first. */
 export function showTruth(views) {
-  $("truth").replaceChildren(...views.map(fact));
+  const facts = views.map((view) => ({ view, severity: severity(faults(view)) }));
+  facts.sort((a, b) => RANK[a.severity] - RANK[b.severity]);
+  const shown = facts.filter(({ severity: of }, index) => index < MOST || of !== "good");
+  const rest = facts.length - shown.length;
+  const more = rest > 0 ? [el("p", { class: "fact good" }, el("span", {}, `${rest} more, nothing lost`))] : [];
+  $("truth").replaceChildren(...shown.map(({ view }) => fact(view)), ...more);
 }

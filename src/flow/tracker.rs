@@ -186,7 +186,14 @@ impl ConnectionTracker {
     /// Hands out and clears the bytes that flows moved since the last call: partition by partition, in the order of
     /// the flows' first packet since then. What ended flows moved went to the listener as [`Event::Moved`].
     pub fn drain_deltas(&mut self, mut visit: impl FnMut(usize, FlowDelta)) {
-        self.tables.iter_mut().for_each(|table| table.drain_deltas(&mut visit));
+        (0..self.tables.len()).for_each(|table| self.drain_deltas_of(table, &mut visit));
+    }
+
+    /// The same of one of its partitions, from 0: with many flows something else may be due in between.
+    pub fn drain_deltas_of(&mut self, table: usize, mut visit: impl FnMut(usize, FlowDelta)) {
+        if let Some(table) = self.tables.get_mut(table) {
+            table.drain_deltas(&mut visit);
+        }
     }
 
     /// The live records, partition by partition.

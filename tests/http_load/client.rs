@@ -109,12 +109,16 @@ pub struct Scrapes {
     pub failures: Vec<String>,
 }
 
-/// Scrapes over a new connection at each interval, as a scraper does after any failure: the harder way in.
-pub async fn scrape_each(interval: Duration, path: &str, headers: &str, is_over: impl Fn() -> bool) -> Scrapes {
+/// Scrapes over a new connection at each interval, as a scraper does after any failure: the harder way in. Several paths
+/// take turns.
+pub async fn scrape_each(interval: Duration, paths: &[&str], headers: &str, is_over: impl Fn() -> bool) -> Scrapes {
     let mut scrapes = Scrapes::default();
     let mut turn = tokio::time::interval(interval);
-    while !is_over() {
+    for path in paths.iter().cycle() {
         turn.tick().await;
+        if is_over() {
+            break;
+        }
         let begun = Instant::now();
         let scraped = timeout(START, async {
             let mut stream = connect(GOOD, None).await?;

@@ -33,7 +33,8 @@ fn a_flood_of_wrong_passwords_does_not_hold_up_who_knows_the_right_one() {
     let flood = inside(&wire.generator, move || flood(until));
     // It is new here: its password must be checked too, behind those of the flood.
     std::thread::sleep(Duration::from_millis(500));
-    let scraper = inside(&wire.generator, move || scrape_each(Duration::from_secs(1), "/metrics", RIGHT, after(until)));
+    let scraper =
+        inside(&wire.generator, move || scrape_each(Duration::from_secs(1), &["/metrics"], RIGHT, after(until)));
     let Scrapes { times, failures } = scraper.join().expect("scraping does not panic");
     let (statuses, known, unknown) = flood.join().expect("the flood does not panic");
     figure("scrapes with the right password", format!("{times}, {failures:?}"));

@@ -14,9 +14,25 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Each at this interval, over a new connection.
-const INTERVAL: Duration = Duration::from_secs(1);
-const PAGE_OF_FLOWS: &str = "/api/v1/flows?limit=100";
+/// What is asked while a replay goes on, each over new connections, and the p99 that is allowed.
+const QUESTIONS: [(&str, &[&str], Duration); 3] = [
+    ("scrapes", &["/metrics"], Duration::from_millis(5)),
+    ("pictures", &["/api/v1/interfaces", "/api/v1/status", "/api/v1/talkers"], Duration::from_millis(5)),
+    (
+        "pages of 100 flows",
+        &[
+            "/api/v1/flows?limit=100",
+            "/api/v1/flows?limit=100&protocol=tcp&sort=packets",
+            "/api/v1/flows?limit=100&host=10.0.0.0/8&port=443&sort=duration",
+            "/api/v1/flows?limit=100&state=open&sort=last_seen&order=asc",
+        ],
+        Duration::from_millis(50),
+    ),
+];
+/// As a scraper and a page ask: this must hardly slow a replay down.
+const USUAL: Duration = Duration::from_secs(1);
+/// Often, to have enough times for a 99th percentile.
+const OFTEN: Duration = Duration::from_millis(100);
 /// No replay here takes nearly as long.
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -30,7 +46,10 @@ struct Load {
 }
 
 const SHORT: Load = Load { packets: "300000", flows: "20000", small: 2, rounds: 1 };
-const LONG: Load = Load { packets: "20000000", flows: "1000000", small: 12, rounds: 7 };
+const LONG: Load = Load { packets: "20000000", flows: "1000000", small: 12, rounds: 9 };
+
+/// By [`QUESTIONS`].
+type Answers = [Scrapes; QUESTIONS.len()];
 
 #[test]
 fn queries_are_answered_while_a_replay_goes_on_and_hardly_slow_it_down() {
@@ -40,25 +59,29 @@ fn queries_are_answered_while_a_replay_goes_on_and_hardly_slow_it_down() {
     let load = short_or_soak(SHORT, LONG);
     let (wire, directory) = (Wire::new(), tempfile::tempdir().expect("a directory"));
     let files = captures(directory.path(), &load);
-    let (mut alone, mut asked) = (Times::default(), Times::default());
-    let mut answers = [Scrapes::default(), Scrapes::default()];
+    let (mut alone, mut asked, mut slower) = (Times::default(), Times::default(), Vec::new());
+    let mut answers = Answers::default();
     for _ in 0..load.rounds {
-        alone.add(replay(&wire, &files, None));
-        asked.add(replay(&wire, &files, Some(&mut answers)));
+        let pair = [replay(&wire, &files, None), replay(&wire, &files, Some((USUAL, &mut answers)))];
+        alone.add(pair[0]);
+        asked.add(pair[1]);
+        slower.push(pair[1].as_secs_f64() / pair[0].as_secs_f64() - 1.0);
+        replay(&wire, &files, Some((OFTEN, &mut answers)));
     }
-    let [pages, flows] = answers;
-    let slower = asked.quantile(0.5).as_secs_f64() / alone.quantile(0.5).as_secs_f64() - 1.0;
-    let beside = format!("beside a replay of {} frames of {} flows", load.packets, load.flows);
-    figure(&format!("scrapes {beside}"), &pages.times);
-    figure(&format!("pages of 100 flows {beside}"), &flows.times);
+    slower.sort_by(f64::total_cmp);
+    let slower = slower[slower.len() / 2];
+    for ((what, ..), seen) in QUESTIONS.iter().zip(&answers) {
+        figure(&format!("{what} beside a replay of {} frames of {} flows", load.packets, load.flows), &seen.times);
+        assert_eq!(seen.failures, [""; 0], "every one of {what} is answered");
+    }
     figure("replays alone", &alone);
-    figure("replays that are asked", format!("{asked}, {:.1} % slower", slower * 100.0));
-    assert_eq!((&pages.failures[..], &flows.failures[..]), (&[][..], &[][..]), "every one is answered");
+    figure("replays that are asked each second", format!("{asked}, {:.1} % slower by pairs", slower * 100.0));
     // What a program without optimisation takes says little.
     if !cfg!(debug_assertions) {
         assert!(slower < 0.05, "{:.1} %", slower * 100.0);
-        assert!(pages.times.p99() < Duration::from_millis(5), "{}", pages.times);
-        assert!(flows.times.p99() < Duration::from_millis(50), "{}", flows.times);
+        for ((what, _, most), seen) in QUESTIONS.iter().zip(&answers) {
+            assert!(seen.times.p99() < *most, "{what}: {}", seen.times);
+        }
     }
 }
 
@@ -81,8 +104,8 @@ fn captures(directory: &Path, load: &Load) -> Vec<PathBuf> {
 /// When the result was there.
 type Over = Arc<OnceLock<Instant>>;
 
-/// Replays as fast as it can be, asked or not; from the start until the result.
-fn replay(wire: &Wire, files: &[PathBuf], answers: Option<&mut [Scrapes; 2]>) -> Duration {
+/// Replays as fast as it can be, asked at an interval or not; from the start until the result.
+fn replay(wire: &Wire, files: &[PathBuf], asked: Option<(Duration, &mut Answers)>) -> Duration {
     let (result, stdout) = std::io::pipe().expect("a pipe");
     let mut command = wire.monitor.command(netmon().get_program());
     command.args(["replay", "--serve", "--bind", SERVER, "--quiet", "--format", "json", "--flows", "1"]).args(files);
@@ -92,7 +115,7 @@ fn replay(wire: &Wire, files: &[PathBuf], answers: Option<&mut [Scrapes; 2]>) ->
     drop(command);
     let over = Over::default();
     let reading = read(result, Arc::clone(&over));
-    let asking = answers.map(|answers| (ask_both(wire, &over), answers));
+    let asking = asked.map(|(interval, answers)| (ask_all(wire, interval, &over), answers));
     let ended = wait_until("the replay to end", LIMIT, || over.get().copied());
     if let Some((asking, answers)) = asking {
         for (answers, asking) in answers.iter_mut().zip(asking) {
@@ -117,15 +140,19 @@ fn read(mut result: PipeReader, over: Over) -> JoinHandle<()> {
     })
 }
 
-/// Scrapes, and asks for flows, from when it serves until it is over.
-fn ask_both(wire: &Wire, over: &Over) -> [JoinHandle<Scrapes>; 2] {
-    ["/metrics", PAGE_OF_FLOWS].map(|path| {
+/// Asks all [`QUESTIONS`] from when it serves until it is over. Who asks is on another machine in life: it does not wait for a
+/// processor here.
+fn ask_all(wire: &Wire, interval: Duration, over: &Over) -> [JoinHandle<Scrapes>; QUESTIONS.len()] {
+    QUESTIONS.map(|(_, paths, _)| {
         let over = Arc::clone(over);
         inside(&wire.generator, move || async move {
+            let thread = nix::unistd::gettid().to_string();
+            let raised = Command::new("renice").args(["-n", "-10", "-p", &thread]).stdout(Stdio::null()).status();
+            assert!(raised.is_ok_and(|status| status.success()), "root may raise it");
             while connect(GOOD, None).await.is_err() && over.get().is_none() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            scrape_each(INTERVAL, path, "", || over.get().is_some()).await
+            scrape_each(interval, paths, "", || over.get().is_some()).await
         })
     })
 }

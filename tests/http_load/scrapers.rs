@@ -47,7 +47,7 @@ fn hundreds_of_scrapers_share_ten_pages_a_second_and_cost_no_frame() {
     let until = begun + Duration::from_secs(seconds);
     let slow = inside(&wire.generator, move || slow_readers(until));
     let scrapers = inside(&wire.generator, move || scrapers(until));
-    let prober = inside(&wire.generator, move || scrape_each(Duration::from_secs(1), "/metrics", "", after(until)));
+    let prober = inside(&wire.generator, move || scrape_each(Duration::from_secs(1), &["/metrics"], "", after(until)));
     std::thread::sleep(CUT.saturating_sub(begun.elapsed()));
     let open = connections(&netmon, &wire.monitor);
     let left: usize = ADDRESSES[SCRAPING..].iter().filter_map(|from| open.get(&written(*from))).sum();

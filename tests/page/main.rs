@@ -15,6 +15,7 @@ mod support;
 use daemon::Daemon;
 use rig::{BIND, GENERATOR, Wire, can_run};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
@@ -114,9 +115,9 @@ fn texts(found: &Value) -> Vec<&str> {
     found.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-/// The number of bytes a second behind an arrow, as the page prints it.
-fn shown_rate(words: &str, arrow: char) -> f64 {
-    let after = words.split(arrow).nth(1).unwrap_or_else(|| panic!("no {arrow} in {words}")).trim();
+/// The number of bytes a second behind a word or an arrow, as the page prints it.
+fn shown_rate(words: &str, mark: &str) -> f64 {
+    let after = words.split(mark).nth(1).unwrap_or_else(|| panic!("no {mark} in {words}")).trim();
     let mut parts = after.split_whitespace();
     let value: f64 = parts.next().unwrap().parse().unwrap();
     value
@@ -142,7 +143,7 @@ fn the_page_shows_what_the_api_and_the_kernel_say_and_survives_a_restart() {
     let mut daemon = Daemon::ready(&wire, config);
     let _traffic = traffic(&wire);
     let mut browser = Browser::start(&wire);
-    assert_eq!(browser.tell("open")["title"], "netmon");
+    assert_eq!(browser.tell("open")["title"], format!("netmon {BIND}"));
     std::thread::sleep(Duration::from_secs(12));
 
     numbers_are_those_of_the_api(&mut browser, &daemon);
@@ -184,9 +185,9 @@ fn numbers_are_those_of_the_api(browser: &mut Browser, daemon: &Daemon<'_>) {
     let shown = browser.tell("bytes");
     let now = texts(&shown["now"])[0].to_owned();
     // Both are of a steady stream, a moment apart.
-    for (arrow, side) in [('▲', "receive"), ('▼', "transmit")] {
+    for (mark, side) in [("▲", "receive"), ("▼", "transmit")] {
         let expected = second[side]["bytes_per_second"].as_f64().unwrap();
-        let found = shown_rate(&now, arrow);
+        let found = shown_rate(&now, mark);
         assert!(
             found > 300_000.0 && (found / expected - 1.0).abs() < 0.15,
             "{side}: {found} on the page, {expected} by the API"
@@ -204,6 +205,77 @@ fn numbers_are_those_of_the_api(browser: &mut Browser, daemon: &Daemon<'_>) {
     for side in ["receive", "transmit"] {
         assert!(found["ink"][side].as_u64() > Some(50), "the chart has a line for {side}: {}", found["ink"]);
     }
+}
+
+/// In the middle of each second some datagrams, another number and size of them in each. At the end of each second, unless
+/// something moved around that moment: the second, and the bytes that the kernel counted in it, received and transmitted.
+const BURSTS: &str = r#"
+import socket, sys, time
+here, there, device, seed = sys.argv[1:]
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind((here, 7002))
+def counted():
+    return [int(open(f"/sys/class/net/{device}/statistics/{way}_bytes").read()) for way in ("rx", "tx")]
+def wait(moment):
+    time.sleep(max(0, moment - time.time()))
+second, last = int(time.time()) + 1, None
+while True:
+    wait(second - .15)
+    before, is_before = counted(), time.time() < second
+    wait(second + .15)
+    after = counted()
+    is_clean = is_before and before == after
+    if is_clean and last:
+        print(second, *(new - old for new, old in zip(after, last)), flush=True)
+    last = after if is_clean else None
+    wait(second + .4)
+    for _ in range(5 + second * int(seed) % 47):
+        u.sendto(b"u" * (100 + second * 131 % 1100), (there, 7002))
+    second = max(second + 1, int(time.time()) + 1)
+"#;
+
+/// As the page tells the time, and in bytes: received and transmitted by the far end of the wire.
+fn counted_by_the_kernel(lines: &str) -> BTreeMap<String, [f64; 2]> {
+    let of = |line: &str| {
+        let numbers: Vec<u64> = line.split(' ').map(|number| number.parse().unwrap()).collect();
+        let [hour, minute, second] = [numbers[0] / 3600 % 24, numbers[0] / 60 % 60, numbers[0] % 60];
+        (format!("{hour:02}:{minute:02}:{second:02}"), [numbers[1], numbers[2]].map(|bytes| bytes as f64))
+    };
+    lines.lines().map(of).collect()
+}
+
+#[test]
+fn every_second_of_the_chart_is_what_the_kernel_counted_at_the_far_end() {
+    if !has_browser() {
+        return;
+    }
+    let (wire, directory) = (Wire::new(), tempfile::tempdir().expect("a directory"));
+    let _daemon = Daemon::ready(&wire, "local_networks: [192.0.2.2/32]\n");
+    let mut browser = Browser::start(&wire);
+    browser.tell("open");
+    browser.tell("bytes");
+    let bursts = |namespace: &rig::Namespace, arguments: [&str; 4], file: &str| {
+        let mut command = namespace.command("python3");
+        let said = std::fs::File::create(directory.path().join(file)).unwrap();
+        Running::start(command.args(["-c", BURSTS]).args(arguments).stdout(said))
+    };
+    let _sending = [
+        bursts(&wire.generator, [GENERATOR, rig::MONITOR, "g0", "17"], "far"),
+        bursts(&wire.monitor, [rig::MONITOR, GENERATOR, "m0", "29"], "near"),
+    ];
+    let kernel = || counted_by_the_kernel(&std::fs::read_to_string(directory.path().join("far")).unwrap());
+    wait_until("some quiet ends of seconds", Duration::from_secs(90), || (kernel().len() >= 20).then_some(()));
+    let said = browser.tell("seconds");
+    let (kernel, mut compared) = (kernel(), 0);
+    for words in texts(&said["said"]) {
+        let Some([taken, sent]) = words.split_whitespace().next().and_then(|time| kernel.get(time)) else { continue };
+        for (mark, counted) in [("receive", sent), ("transmit", taken)] {
+            let shown = shown_rate(words, mark);
+            // Three digits are shown.
+            assert!((shown - counted).abs() <= counted * 0.005, "{mark}: `{words}`, the kernel counted {counted}");
+        }
+        compared += 1;
+    }
+    assert!(compared >= 10, "{said}, {kernel:?}");
 }
 
 fn flows_can_be_filtered_and_sorted(browser: &mut Browser) {

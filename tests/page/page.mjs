@@ -18,7 +18,9 @@ const browser = await chromium.launch({
     "--disable-component-update", "--disable-sync"],
 });
 const sizes = { desktop: { width: 1440, height: 1000 }, phone: { width: 390, height: 844 } };
-const context = await browser.newContext({ viewport: sizes.desktop, colorScheme: "dark", reducedMotion: "reduce" });
+const context = await browser.newContext({
+  viewport: sizes.desktop, colorScheme: "dark", reducedMotion: "reduce", locale: "en-GB", timezoneId: "UTC",
+});
 const page = await context.newPage();
 const errors = [];
 const foreign = [];
@@ -82,6 +84,19 @@ const commands = {
     await page.mouse.move(box.x + box.width * 0.9, box.y + box.height / 2);
     await page.waitForTimeout(300);
     return { legend: (await texts(".legend"))[0] };
+  },
+  /** What the first chart says of each second, while the picture is held and the pointer goes over it. */
+  async seconds() {
+    await page.click("#pause");
+    const box = await page.locator(".chart .u-over").first().boundingBox();
+    const said = new Set();
+    for (let x = 2; x < box.width; x += 4) {
+      await page.mouse.move(box.x + x, box.y + box.height / 2);
+      said.add((await texts(".legend"))[0]);
+    }
+    await page.mouse.move(0, 0);
+    await page.click("#pause");
+    return { said: [...said] };
   },
   async pause() {
     await page.keyboard.press("Escape");

@@ -152,10 +152,10 @@ fn tall(area: Rect) -> Vec<(Panel, Rect)> {
     ]
 }
 
-/// The panels below the interfaces where there is little: health and alerts get a line or two.
+/// The panels below the interfaces where there is little: health gets a line, alerts a few.
 fn low(area: Rect, view: &View) -> Vec<(Panel, Rect)> {
     let alerts = view.picture.as_ref().and_then(|picture| picture.alerts.as_ref()).map_or(0, Vec::len);
-    let alerts = u16::try_from(alerts).unwrap_or(u16::MAX).clamp(1, (area.height / 8).max(1));
+    let alerts = u16::try_from(alerts).unwrap_or(u16::MAX).clamp(1, (area.height / 5).max(1));
     let lists = (area.height.saturating_sub(3 + alerts) / 2).min(9);
     let rows = [Constraint::Length(lists), Constraint::Min(0), Constraint::Length(2), Constraint::Length(alerts + 1)];
     let [first, flows, tcp, alerts] = Layout::vertical(rows).areas(area);

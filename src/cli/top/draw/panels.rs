@@ -14,8 +14,9 @@ use std::collections::BTreeMap;
 
 /// From so many columns on, flows have all of theirs.
 const WIDE: u16 = 120;
-/// And from so many on a state.
-const MIDDLE: u16 = 76;
+/// From so many on a state and the last packet, and from so many a state: so that two IPv4 addresses fit beside it.
+const MIDDLE: u16 = 94;
+const NARROW: u16 = 76;
 
 fn picture(view: &View) -> &Picture {
     static NONE: std::sync::OnceLock<Picture> = std::sync::OnceLock::new();
@@ -123,6 +124,7 @@ fn flow_columns(width: u16) -> Vec<Column> {
     match width {
         WIDE.. => [&all[..3], &[Words("state"), Words("interface")], &all[3..4], &wide_numbers()].concat(),
         MIDDLE.. => [&all[..3], &[Words("state")], &all[3..], &[Numbers("last seen")]].concat(),
+        NARROW.. => [&all[..2], &[Words("proto"), Words("state")], &all[3..]].concat(),
         _ => all.to_vec(),
     }
 }
@@ -145,6 +147,7 @@ fn flow_row(flow: &Flow, width: u16) -> Vec<String> {
             [vec![state, interface, packets], ways.into(), vec![moved], times.into()].concat()
         }
         MIDDLE.. => vec![state, packets, moved, clock(&flow.last_seen)],
+        NARROW.. => vec![state, packets, moved],
         _ => vec![packets, moved],
     };
     [ends, more].concat()
@@ -210,7 +213,8 @@ fn health(window: &Window, theme: Theme, name: Option<&str>) -> Line<'static> {
     say("opened", each(tcp.connections_opened), Style::new());
     say("resets", each(resets), Style::new());
     if name.is_none() {
-        say("handshake", duration(window.handshake_rtt.server.p50_seconds), Style::new());
+        // A line alone has to do with 80 columns.
+        say("rtt", duration(window.handshake_rtt.server.p50_seconds), Style::new());
     }
     Line::from(spans)
 }
@@ -223,19 +227,17 @@ fn trips(window: &Window) -> [Line<'static>; 2] {
     let (tcp, rtt) = (&window.tcp, &window.handshake_rtt);
     let (server, client) = (side(rtt.server), side(rtt.client));
     let (order, zero) = (each(tcp.out_of_order_segments.sum()), each(tcp.zero_window.sum()));
-    let trips = format!("  handshake p50/95/99: server {server}  client {client}");
-    [Line::from(trips), Line::from(format!("  out of order {order}  zero window {zero}"))]
+    let trips = format!("  handshake p50/95/99: to server {server}");
+    [Line::from(trips), Line::from(format!("  to client {client}  out of order {order}  zero window {zero}"))]
 }
 
 pub(super) fn alerts(view: &View, theme: Theme, _width: u16) -> Pane<'static> {
     let Some(alerts) = &picture(view).alerts else {
         return pane_of_lines(Panel::Alerts, "Alerts".into(), Vec::new(), "no rules are in force");
     };
-    let rank = |alert: &Alert| match alert.state.as_str() {
-        "firing" => 0,
-        "pending" => 1,
-        _ => 2,
-    };
+    let place = |of: &str, among: [&str; 2]| among.iter().position(|known| *known == of).unwrap_or(among.len());
+    let rank =
+        |alert: &Alert| (place(&alert.state, ["firing", "pending"]), place(&alert.severity, ["critical", "warning"]));
     let mut sorted: Vec<_> = alerts.iter().collect();
     sorted.sort_by_key(|alert| rank(alert));
     let states =
