@@ -2,6 +2,8 @@
 //! makes them, questions over the day, and the limit.
 //!
 //! `cargo bench --bench history` prints a table with the goal beside each number; `-- --json` the same for programs.
+//! `-- --reopen` measures how soon a store of up to 1 GiB is open again after a kill in mid-write instead; it takes some
+//! minutes and 1 GiB of disk. `-- --compact` measures that part alone.
 
 #![expect(clippy::disallowed_methods, reason = "it measures time")]
 #![expect(clippy::unwrap_used, reason = "a bench")]
@@ -143,6 +145,79 @@ fn live(directory: &Path, rows: &mut Vec<Row>) {
     rows.push(Row { what: "  that is, of one core", found: used / 10.0, unit: "%", goal: None });
 }
 
+/// Writes these seconds in commits of some minutes, with the pace of a daemon, which does not compact at its end. Gives the
+/// length of the file.
+fn as_a_daemon(config: &Config, seconds: Range) -> f64 {
+    let writer = Store::open(config.clone()).unwrap().start().unwrap();
+    let feed = writer.feed();
+    for start in seconds.from..seconds.to {
+        (0..INTERFACES.len()).for_each(|number| feed.second(second(number, start)));
+        if start % 300 == 299 {
+            assert!(feed.flush());
+        }
+    }
+    writer.close().unwrap().size_bytes as f64 / MIB
+}
+
+/// Whether compacting at an orderly end would be worth it: what it takes, what it gives, and what is left of that when
+/// the daemon is back.
+fn compacting(directory: &Path, rows: &mut Vec<Row>) {
+    let live = Config { pace: Pace::Live, ..config(directory, "compacted.redb") };
+    let row = |what, found, unit| Row { what, found, unit, goal: None };
+    let end = BEGIN + DAY;
+    rows.push(row("the day as a daemon writes it: file", as_a_daemon(&live, Range { from: BEGIN, to: end }), "MiB"));
+    let writer = Store::open(Config { pace: Pace::Replay, ..live.clone() }).unwrap().start().unwrap();
+    let begun = Instant::now();
+    let size = writer.close().unwrap().size_bytes as f64 / MIB;
+    rows.push(row("  compacting it at the end: time", begun.elapsed().as_secs_f64() * 1e3, "ms"));
+    rows.push(row("  compacted: file", size, "MiB"));
+    let grown = as_a_daemon(&live, Range { from: end, to: end + 600 });
+    rows.push(row("  and ten minutes of a daemon later: file", grown, "MiB"));
+}
+
+/// Writes until the file is so long and a good part of it is in use, then is killed by its own hand. Run by `reopened`.
+fn fill_and_die(file: &Path, days: u64) {
+    let retention = [Duration::from_secs(400 * DAY); 4];
+    let config =
+        Config { private_directory: false, pace: Pace::Replay, retention, limit_bytes: 4 << 30, ..Config::at(file) };
+    let store = Store::open(config).unwrap();
+    let begin = store.reader().info().unwrap().tiers[0].newest.map_or(BEGIN, |newest| newest + 1);
+    let writer = store.start().unwrap();
+    let feed = writer.feed();
+    for start in begin..BEGIN + days * DAY {
+        (0..INTERFACES.len()).for_each(|number| feed.second(second(number, start)));
+    }
+    nix::sys::signal::kill(nix::unistd::Pid::this(), nix::sys::signal::Signal::SIGKILL).unwrap();
+}
+
+/// How soon a store is open again that was killed in the middle of writing.
+fn reopened(directory: &Path) {
+    for days in [1, 5, 20] {
+        let file = directory.join("killed.redb");
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child.env("FILL_AND_DIE", &file).env("DAYS", days.to_string()).status().unwrap();
+        let size = std::fs::metadata(&file).unwrap().len() as f64 / MIB;
+        let begun = Instant::now();
+        let retention = [Duration::from_secs(400 * DAY); 4];
+        let config =
+            Config { private_directory: false, pace: Pace::Live, retention, limit_bytes: 4 << 30, ..Config::at(&file) };
+        let store = Store::open(config).unwrap();
+        let open = begun.elapsed().as_secs_f64();
+        let status = store.status();
+        let writer = store.start().unwrap();
+        (0..INTERFACES.len()).for_each(|number| writer.feed().second(second(number, BEGIN + days * DAY)));
+        assert!(writer.feed().flush());
+        let written = begun.elapsed().as_secs_f64();
+        println!(
+            "{days:>2} days, {size:>6.1} MiB, killed: open after {open:.3} s, first commit after {written:.3} s, set aside {}",
+            status.quarantined
+        );
+        let begun = Instant::now();
+        writer.close().unwrap();
+        println!("   closed within {:.3} s", begun.elapsed().as_secs_f64());
+    }
+}
+
 /// The median of five, in milliseconds.
 fn median<T>(mut ask: impl FnMut() -> T) -> f64 {
     let mut times = [0.0; 5].map(|_: f64| {
@@ -193,12 +268,22 @@ fn limited(directory: &Path, rows: &mut Vec<Row>) {
 }
 
 fn main() {
-    let directory = tempfile::tempdir().unwrap();
-    let mut rows = Vec::new();
+    if let Some(file) = std::env::var_os("FILL_AND_DIE") {
+        return fill_and_die(Path::new(&file), std::env::var("DAYS").unwrap().parse().unwrap());
+    }
+    let (directory, mut rows) = (tempfile::tempdir().unwrap(), Vec::new());
+    if std::env::args().any(|argument| argument == "--reopen") {
+        return reopened(directory.path());
+    }
+    if std::env::args().any(|argument| argument == "--compact") {
+        compacting(directory.path(), &mut rows);
+        return rows.iter().for_each(Row::print);
+    }
     let reader = day(directory.path(), &mut rows);
     live(directory.path(), &mut rows);
     questions(&reader, &mut rows);
     limited(directory.path(), &mut rows);
+    compacting(directory.path(), &mut rows);
     if std::env::args().any(|argument| argument == "--json") {
         println!("[{}]", rows.iter().map(Row::json).collect::<Vec<_>>().join(","));
     } else {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::from_yaml;
-use crate::packet::{Direction, InterfaceId, ParsedPacket};
+use crate::packet::{Direction, InterfaceId, Network, ParsedPacket, Transport};
 use crate::stats::{Capture, Config as Aggregation, DropStage, KernelCounters, StatsAggregator, Tally};
 use crate::time::{Step, Tick};
 
@@ -222,6 +222,31 @@ fn a_ratio_or_quantile_of_fewer_samples_than_asked_for_is_no_data() {
         };
         assert_eq!((1..=20).any(|tick| !evaluator.picture(&picture(tick)).is_empty()), fires, "{least}");
     }
+}
+
+#[test]
+fn what_is_usual_is_also_what_few_samples_said() {
+    // A quiet minute of shares of 40 %, each of few bytes; then all of many bytes.
+    let rule = "alerts: [{ name: S, metric: protocol_bytes_ratio, window: 1s, above: 2x, baseline: 60s, min_samples: 2kB, where: {protocol: other, interface: eth0} }]";
+    let mut rig = Rig::new(rule);
+    let mut shares = |ticks: u64, other: u32, tcp: u32| {
+        for _ in 0..ticks {
+            rig.tick_with(|tally| {
+                receive(tally, 0, other);
+                let frame = ParsedPacket {
+                    wire_len: tcp,
+                    caplen: tcp,
+                    network: Network::Ipv4,
+                    transport: Transport::Tcp,
+                    ..ParsedPacket::default()
+                };
+                tally.packets(&[frame]);
+            });
+        }
+        rig.changes()
+    };
+    assert_eq!(shares(700, 40, 60), []);
+    assert_eq!(shares(20, 2000, 1), [change(701, "S eth0 other", Firing)]);
 }
 
 #[test]

@@ -386,7 +386,8 @@ impl Keeper {
         let Ok(Some(mut database)) = self.take_database() else { return };
         if self.shared.config.pace == Pace::Replay {
             // What a replay wrote is whole: nothing needs the room that the last doubling made. One that cannot be
-            // compacted (a full disk) is whole, too.
+            // compacted (a full disk) is whole, too. A live store goes on: full to the brim, it would be doubled by the next
+            // process's first minutes and be larger than before, and its end has to be quick.
             let _ = guarded(|| Ok(database.compact()?));
         }
         let_go(database);
