@@ -3,7 +3,7 @@
 use crate::config_map::ConfigMap;
 use crate::podman::{Container, Podman};
 use crate::rig::metrics::Page;
-use crate::rig::{GENERATOR, START, Wire, directory_for_all};
+use crate::rig::{GENERATOR, MONITOR, START, Wire, directory_for_all};
 use crate::support::running::{poll, wait_until};
 use crate::support::text;
 use crate::threads::assert_confined;
@@ -115,7 +115,7 @@ fn a_sidecar_of_an_ordinary_user_with_one_capability_counts_every_frame_of_the_p
     assert_eq!([received[0] - before[0], received[1] - before[1]], [1_000.0, 0.0], "frames sent = frames counted");
 
     pod.wire.send_datagrams(&pod.wire.monitor, GENERATOR, 500);
-    pod.wire.send_datagrams(&pod.wire.generator, crate::rig::MONITOR, 500);
+    pod.wire.send_datagrams(&pod.wire.generator, MONITOR, 500);
     let agrees = poll(START, || (pod.counted(), pod.moved()), |(counted, moved)| counted == moved);
     assert_eq!(agrees.0, agrees.1, "as the far end's kernel counted them");
     assert!(agrees.0.iter().all(|packets| *packets >= 500.0), "{agrees:?}");
@@ -179,11 +179,14 @@ fn started_as_the_manifests_say_nothing_of_it_is_left() {
 }
 
 #[test]
-fn compose_grants_what_netmon_starts_with_on_a_volume_of_its_own() {
+fn as_compose_starts_it_the_volume_is_its_own_and_prometheus_may_look_but_change_nothing() {
     let Some(podman) = Podman::find() else { return };
     let netmon = &documents("docker/compose.yaml")[0]["services"]["netmon"];
     let mut options = vec!["--user", netmon["user"].as_str().expect("a user")];
     options.extend(texts(&netmon["cap_add"]).iter().flat_map(|capability| ["--cap-add", capability]));
+    // Of the bridge between the containers is here the address of the wire.
+    let bind = format!("NETMON_API__BIND=127.0.0.1:8080,{MONITOR}:8080");
+    options.extend(["--env", &bind]);
     let pod = Pod::new(&podman, &options, 8080);
     assert_confined(pod.netmon.process(), "00000000000020c0");
     assert_eq!(pod.metrics().sum("netmon_history_write_failures_total", &[]), 0.0);
@@ -191,6 +194,13 @@ fn compose_grants_what_netmon_starts_with_on_a_volume_of_its_own() {
         pod.metrics().sum("netmon_history_size_bytes", &[]) > 0.0,
         "the volume has the owner that the image gave it"
     );
+    let over_the_bridge =
+        |path: &str, options: &[&str]| pod.wire.generator.get(&format!("http://{MONITOR}:8080{path}"), options);
+    let page = over_the_bridge("/metrics", &["-H", "Host: netmon:8080"]);
+    assert!(page.is_some_and(|page| page.contains("netmon_build_info")), "Prometheus scrapes it by its name");
+    assert!(over_the_bridge("/api/v1/status", &[]).is_some());
+    let reload = ["-X", "POST", "-H", "Content-Type: application/json"];
+    assert_eq!(over_the_bridge("/api/v1/reload", &reload), None, "nothing can be changed");
     pod.stops();
 }
 

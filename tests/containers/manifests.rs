@@ -1,9 +1,11 @@
 //! What the manifests promise: few privileges, probes that are answered, paths that are there, configurations that pass.
 
+use crate::rig::{can_run, tool};
 use crate::support::program::{netmon, run};
 use crate::{Workload, documents, named, project, read, texts};
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 use yaml_rust2::Yaml;
 
 /// What there is to probe and to scrape.
@@ -146,6 +148,34 @@ fn prometheus_finds_netmon_under_the_address_at_which_it_listens_for_it() {
     assert_eq!(bind, format!("127.0.0.1:8080,{gateway}:8080"));
     assert_eq!(texts(&compose["services"]["prometheus"]["extra_hosts"]), [format!("netmon:{gateway}")]);
     assert!(read("docker/prometheus/prometheus.yml").contains("\"netmon:8080\""));
+}
+
+#[test]
+fn prometheus_and_alertmanager_read_what_compose_mounts() {
+    if !can_run(&["promtool", "amtool"]) {
+        return;
+    }
+    let layout = tempfile::tempdir().expect("a directory");
+    let services = &documents("docker/compose.yaml")[0]["services"];
+    for mount in ["prometheus", "alertmanager"].iter().flat_map(|name| texts(&services[*name]["volumes"])) {
+        let (source, target) = mount.trim_end_matches(":ro").split_once(':').expect("source and target");
+        if source.starts_with('.') {
+            let target = layout.path().join(target.trim_start_matches('/'));
+            std::fs::create_dir_all(target.parent().expect("it is in a directory")).expect("it is ours");
+            std::os::unix::fs::symlink(project("docker").join(source), target).expect("it is ours");
+        }
+    }
+    let checks = [
+        ("promtool", &["check", "config"][..], "etc/prometheus/prometheus.yml"),
+        ("amtool", &["check-config"], "etc/alertmanager/alertmanager.yml"),
+    ];
+    for (program, arguments, file) in checks {
+        let mut check = Command::new(tool(program).expect("it is there"));
+        let ended = run(check.args(arguments).arg(layout.path().join(file)));
+        let said = String::from_utf8_lossy(&ended.stdout).into_owned() + &ended.stderr;
+        assert_eq!(ended.code, Some(0), "{said}");
+        assert!(program == "amtool" || said.matches("rules found").count() >= 2, "recording rules and alerts: {said}");
+    }
 }
 
 #[test]
