@@ -208,7 +208,7 @@ mod tests {
         let wrong = |name, value| load("", &[(name, value)], &[]).unwrap_err();
         assert_eq!(
             wrong("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
-            "environment variable `OTEL_EXPORTER_OTLP_PROTOCOL`: `telemetry.otlp.protocol` is `http/json`, allowed \
+            "environment `OTEL_EXPORTER_OTLP_PROTOCOL`: `telemetry.otlp.protocol` is `http/json`, allowed \
              `http/protobuf`, `grpc` (default http/protobuf)"
         );
         assert!(wrong("OTEL_EXPORTER_OTLP_TIMEOUT", "10s").contains("`OTEL_EXPORTER_OTLP_TIMEOUT`"));
