@@ -17,7 +17,7 @@ tests=$(test_program truth_live)
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
     echo "soak: running the tests with sudo, for network namespaces" >&2
-    as_root=(sudo "--preserve-env=SOAK,ALERT_KILLS,TEST_REQUIRE_ALL")
+    as_root=(sudo "--preserve-env=SOAK,ALERT_KILLS,OTLP_SECONDS,TEST_REQUIRE_ALL")
 fi
 said=$(mktemp)
 trap 'rm -f "$said"' EXIT
@@ -53,6 +53,14 @@ fi
 if [ $# -eq 0 ]; then
     dashboards=$(test_program dashboards)
     "${as_root[@]}" "$dashboards" --nocapture 2>&1 |
+        sed -n -E '/^(figure: |test result: |skipped: )/ { s/^figure: //; p }' || status=$?
+fi
+
+# Collectors that hang or are not there, a minute each over both ways.
+if [ $# -eq 0 ]; then
+    export OTLP_SECONDS="${OTLP_SECONDS:-60}"
+    otlp=$(test_program otlp)
+    "${as_root[@]}" "$otlp" --nocapture --test-threads 1 troubles 2>&1 |
         sed -n -E '/^(figure: |test result: |skipped: )/ { s/^figure: //; p }' || status=$?
 fi
 exit "$status"

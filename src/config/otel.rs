@@ -7,6 +7,7 @@
 use super::document::{Keys, Node, Value};
 use super::layers::{given, insert};
 use super::mistake::{Mistake, Place};
+use crate::otlp::percent_decoded;
 use std::ffi::OsString;
 
 /// Variables whose text is that of their key.
@@ -96,26 +97,6 @@ fn meaning(name: &str, text: &str, place: &Place) -> Vec<(&'static str, Value)> 
         }
         _ => Vec::new(),
     }
-}
-
-/// `%2C` as `,` and so on; what is no such code stays as it is.
-pub(crate) fn percent_decoded(text: &str) -> String {
-    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
-    let (bytes, mut decoded, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
-    while let Some(&byte) = bytes.get(at) {
-        match (byte, digit(bytes.get(at + 1)), digit(bytes.get(at + 2))) {
-            (b'%', Some(high), Some(low)) => {
-                // Two hexadecimal digits are at most 255.
-                decoded.push(u8::try_from(high * 16 + low).unwrap_or(u8::MAX));
-                at += 3;
-            }
-            _ => {
-                decoded.push(byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 #[cfg(test)]
@@ -208,7 +189,7 @@ mod tests {
         let wrong = |name, value| load("", &[(name, value)], &[]).unwrap_err();
         assert_eq!(
             wrong("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
-            "environment variable `OTEL_EXPORTER_OTLP_PROTOCOL`: `telemetry.otlp.protocol` is `http/json`, allowed \
+            "environment `OTEL_EXPORTER_OTLP_PROTOCOL`: `telemetry.otlp.protocol` is `http/json`, allowed \
              `http/protobuf`, `grpc` (default http/protobuf)"
         );
         assert!(wrong("OTEL_EXPORTER_OTLP_TIMEOUT", "10s").contains("`OTEL_EXPORTER_OTLP_TIMEOUT`"));
@@ -230,10 +211,5 @@ mod tests {
     fn variables_that_mean_nothing_here_are_told_apart() {
         let names = ["OTEL_BSP_SCHEDULE_DELAY", "PATH", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_LOGS_EXPORTER"];
         assert_eq!(unused(names.map(OsString::from).into_iter()), ["OTEL_BSP_SCHEDULE_DELAY", "OTEL_LOGS_EXPORTER"]);
-    }
-
-    #[test]
-    fn percent_codes_are_decoded_and_what_is_none_stays() {
-        assert_eq!(percent_decoded("a%20b%2c%E2%82%AC%zz%4"), "a b,€%zz%4");
     }
 }

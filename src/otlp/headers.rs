@@ -33,7 +33,7 @@ pub(super) fn parse(text: &str) -> Result<HeaderMap, HeaderError> {
     for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').ok_or(HeaderError::Malformed)?;
         let name = HeaderName::from_bytes(name.trim().as_bytes()).map_err(|_| HeaderError::Malformed)?;
-        let value = crate::config::otel::percent_decoded(value.trim());
+        let value = percent_decoded(value.trim());
         let mut value = HeaderValue::from_str(&value).map_err(|_| HeaderError::Malformed)?;
         value.set_sensitive(true);
         if RESERVED.contains(&name.as_str()) || name.as_str().starts_with("grpc-") {
@@ -42,6 +42,26 @@ pub(super) fn parse(text: &str) -> Result<HeaderMap, HeaderError> {
         headers.append(name, value);
     }
     Ok(headers)
+}
+
+/// `%2C` as `,` and so on; what is no such code stays as it is.
+pub(crate) fn percent_decoded(text: &str) -> String {
+    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
+    let (bytes, mut decoded, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
+    while let Some(&byte) = bytes.get(at) {
+        match (byte, digit(bytes.get(at + 1)), digit(bytes.get(at + 2))) {
+            (b'%', Some(high), Some(low)) => {
+                // Two hexadecimal digits are at most 255.
+                decoded.push(u8::try_from(high * 16 + low).unwrap_or(u8::MAX));
+                at += 3;
+            }
+            _ => {
+                decoded.push(byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 #[cfg(test)]
@@ -65,5 +85,10 @@ mod tests {
         for reserved in ["Host=a", "te=trailers", "grpc-timeout=1S", "content-type=a"] {
             assert_eq!(parse(reserved), Err(HeaderError::Reserved), "{reserved}");
         }
+    }
+
+    #[test]
+    fn percent_codes_are_decoded_and_what_is_none_stays() {
+        assert_eq!(percent_decoded("a%20b%2c%E2%82%AC%zz%4"), "a b,€%zz%4");
     }
 }

@@ -15,6 +15,7 @@ mod pusher;
 mod status;
 
 pub use client::{Client, OpenError};
+pub(crate) use headers::percent_decoded;
 pub use pusher::{Pusher, Setup, Targets};
 pub use status::{Signal, SignalStatus, Status};
 
