@@ -3,8 +3,8 @@
 use netmon::flow::{State, Untracked, Victim};
 use netmon::http::DURATION_BOUNDS;
 use netmon::metrics::{
-    BuildInfo, HistoryState, MAX_RECEIVERS, NOTIFICATION_BOUNDS, NotificationState, Privileges, Process, RENDER_BOUNDS,
-    ReceiverState, Reloads, SelfState, WRITE_BOUNDS,
+    BuildInfo, ExportState, HistoryState, MAX_RECEIVERS, NOTIFICATION_BOUNDS, NotificationState, Privileges, Process,
+    RENDER_BOUNDS, ReceiverState, Reloads, SelfState, WRITE_BOUNDS,
 };
 use netmon::packet::{Ethertype, Linktype, Transport};
 use netmon::stats::{
@@ -220,6 +220,7 @@ pub fn own() -> SelfState {
             flows_left_out: 79,
             quarantined: 83,
         }),
+        exports: ExportState { ipfix: Some((89, [97; 3])), flow_log: Some((101, [103; 3])) },
     }
 }
 
