@@ -17,6 +17,9 @@ mod outlet;
 pub use community::community_id;
 pub use counts::{Loss, Totals};
 
+#[cfg(test)]
+mod tests;
+
 use crate::flow::FlowRecord;
 use crate::time::Timestamp;
 use log::Log;

@@ -37,15 +37,21 @@ impl Decoder {
     /// All messages of a stream.
     pub fn read(mut stream: impl Read) -> Self {
         let mut decoder = Self::default();
-        let mut header = [0; 16];
-        while stream.read_exact(&mut header).is_ok() {
-            let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
-            let mut message = header.to_vec();
-            message.resize(length, 0);
-            stream.read_exact(&mut message[16..]).expect("a message comes whole");
-            decoder.message(&message);
-        }
+        while decoder.next(&mut stream) {}
         decoder
+    }
+
+    /// The next message of a stream, unless it has ended.
+    pub fn next(&mut self, stream: &mut impl Read) -> bool {
+        let mut header = [0; 16];
+        if stream.read_exact(&mut header).is_err() {
+            return false;
+        }
+        let mut message = header.to_vec();
+        message.resize(usize::from(u16::from_be_bytes([header[2], header[3]])), 0);
+        stream.read_exact(&mut message[16..]).expect("a message comes whole");
+        self.message(&message);
+        true
     }
 
     /// One message.

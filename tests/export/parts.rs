@@ -18,7 +18,8 @@ fn capture() -> Savefile {
         if !(200..400).contains(&tenth) {
             file.push(tenth * 100_000, &tcp_frame(CLIENT, SERVER, 2, 0x10));
         }
-        let stranger = ([10, 0, (tenth >> 8) as u8, tenth as u8], 1024);
+        let [_, _, high, low] = tenth.to_be_bytes();
+        let stranger = ([10, 0, high, low], 1024);
         file.push(tenth * 100_000 + 5, &tcp_frame(stranger, SERVER, 1, 0x02));
     }
     file

@@ -2,8 +2,8 @@
 
 use netmon::flow::{State, Untracked, Victim};
 use netmon::metrics::{
-    BuildInfo, HistoryState, MAX_RECEIVERS, NotificationState, PUSH_FAILURES, Privileges, Process, PushState,
-    RENDER_BOUNDS, ReceiverState, Reloads, SelfState, SignalState,
+    BuildInfo, ExportState, HistoryState, MAX_RECEIVERS, NotificationState, PUSH_FAILURES, Privileges, Process,
+    PushState, RENDER_BOUNDS, ReceiverState, Reloads, SelfState, SignalState,
 };
 use netmon::packet::{Ethertype, Linktype, Transport};
 use netmon::stats::{
@@ -220,6 +220,7 @@ pub fn own() -> SelfState {
             quarantined: 83,
         }),
         pushes: Some(pushes()),
+        exports: ExportState { ipfix: Some((89, [97; 3])), flow_log: Some((101, [103; 3])) },
     }
 }
 

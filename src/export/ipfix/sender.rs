@@ -5,7 +5,7 @@ use super::message::{self, Body, Session};
 use super::record;
 use super::wire::{self, Trust, Wire};
 use crate::export::counts::{Counts, Loss};
-use crate::export::outlet::{Inbox, Next, now};
+use crate::export::outlet::{Ending, Inbox, Next, now};
 use crate::export::{Error, Flow, Pressure};
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
@@ -104,7 +104,7 @@ impl Sender {
         if self.names.get(&number) != Some(&flow.interface) {
             self.send(inbox, counts);
             self.names.insert(number, Arc::clone(&flow.interface));
-            self.introduce(number, &flow.interface);
+            self.introduce(number, &flow.interface, &inbox.ending);
         }
         if self.body.is_empty() {
             self.due = now() + GATHER;
@@ -119,11 +119,11 @@ impl Sender {
     }
 
     /// Tells of a new interface; a new session tells of all of them anyway.
-    fn introduce(&mut self, number: u32, name: &Arc<str>) {
+    fn introduce(&mut self, number: u32, name: &Arc<str>, ending: &Ending) {
         let named = (number, Arc::clone(name));
         let Some((wire, session)) = &mut self.wire else { return };
         for mut body in message::interfaces(std::iter::once(&named), self.collector.message_bytes) {
-            if wire.send(session.seal(&mut body, (self.wall_clock)())).is_err() {
+            if wire.send(session.seal(&mut body, (self.wall_clock)()), ending).is_err() {
                 self.wire = None;
                 return;
             }
@@ -139,7 +139,7 @@ impl Sender {
                 self.body.clear();
                 return;
             }
-            match self.try_send(counts) {
+            match self.try_send(counts, &inbox.ending) {
                 Ok(()) => {
                     counts.sent(u64::from(self.body.records()));
                     self.before = self.body.records();
@@ -151,7 +151,7 @@ impl Sender {
         }
     }
 
-    fn try_send(&mut self, counts: &Counts) -> io::Result<()> {
+    fn try_send(&mut self, counts: &Counts, ending: &Ending) -> io::Result<()> {
         let is_udp = self.collector.to.transport == Transport::Udp;
         let (since, messages) = self.templates;
         let is_stale = is_udp && (now() - since >= self.collector.templates || messages >= TEMPLATE_MESSAGES);
@@ -159,9 +159,9 @@ impl Sender {
             let wire = wire::connect(&self.collector.to, &self.trust)?;
             self.wire = Some((wire, Session::new(self.collector.domain)));
             self.before = 0;
-            self.describe()?;
+            self.describe(ending)?;
         } else if is_stale {
-            self.describe()?;
+            self.describe(ending)?;
         }
         let Some((wire, session)) = &mut self.wire else { return Ok(()) };
         self.templates.1 += 1;
@@ -169,25 +169,25 @@ impl Sender {
             std::thread::sleep(BREATH);
         }
         let message = session.seal(&mut self.body, (self.wall_clock)());
-        match wire.send(message) {
+        match wire.send(message, ending) {
             // The port of the message before was closed; this one did not leave, and may find it open.
             Err(error) if is_udp && error.kind() == ErrorKind::ConnectionRefused => {
                 counts.lost(Loss::Write, u64::from(std::mem::take(&mut self.before)));
                 self.templates.1 = TEMPLATE_MESSAGES;
-                wire.send(message)
+                wire.send(message, ending)
             }
             sent => sent,
         }
     }
 
     /// Sends templates and options: what a collector has to know first.
-    fn describe(&mut self) -> io::Result<()> {
+    fn describe(&mut self, ending: &Ending) -> io::Result<()> {
         let Some((wire, session)) = &mut self.wire else { return Ok(()) };
         let Collector { biflow, domain, message_bytes: limit, .. } = self.collector;
         let named: Vec<_> = self.names.iter().map(|(number, name)| (*number, Arc::clone(name))).collect();
         let first = [Body::templates(biflow, limit), Body::sampling(domain, limit)];
         for mut body in first.into_iter().chain(message::interfaces(named.iter(), limit)) {
-            wire.send(session.seal(&mut body, (self.wall_clock)()))?;
+            wire.send(session.seal(&mut body, (self.wall_clock)()), ending)?;
         }
         self.templates = (now(), 0);
         Ok(())

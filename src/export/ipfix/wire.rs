@@ -2,6 +2,7 @@
 
 use super::collector::{Collector, Target, Transport};
 use crate::export::Error;
+use crate::export::outlet::{Ending, now};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -14,6 +15,8 @@ use std::time::Duration;
 const CONNECT: Duration = Duration::from_secs(2);
 /// How long a write may be held up before the collector counts as gone.
 const WRITE: Duration = Duration::from_secs(5);
+/// How soon a write that is held up notices that all has to end.
+const NOTICE: Duration = Duration::from_millis(100);
 /// Addresses of a name that are tried.
 const ADDRESSES: usize = 4;
 
@@ -77,7 +80,7 @@ fn connect_to(target: &Target, address: SocketAddr, trust: &Trust) -> io::Result
         return Ok(Wire::Udp(socket));
     }
     let stream = TcpStream::connect_timeout(&address, CONNECT)?;
-    stream.set_write_timeout(Some(WRITE))?;
+    stream.set_write_timeout(Some(NOTICE))?;
     stream.set_read_timeout(Some(WRITE))?;
     stream.set_nodelay(true)?;
     let Some(trust) = trust else { return Ok(Wire::Tcp(stream)) };
@@ -92,20 +95,48 @@ fn connect_to(target: &Target, address: SocketAddr, trust: &Trust) -> io::Result
     Ok(Wire::Tls(Box::new(stream)))
 }
 
+/// Goes on until `step` is done; a step that is held up may be so for [`WRITE`], unless all has to end.
+fn patiently(ending: &Ending, mut step: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
+    let mut until = now() + WRITE;
+    loop {
+        match step() {
+            Ok(true) => return Ok(()),
+            Ok(false) => until = now() + WRITE,
+            Err(error) => {
+                let is_held =
+                    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted);
+                if !is_held || now() >= until || ending.is_over() {
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
 impl Wire {
     /// Sends one message.
     ///
     /// # Errors
     /// It did not leave, or not whole; the connection is of no use then. Over UDP [`ErrorKind::ConnectionRefused`] is
     /// about the message before, and this one has not been sent.
-    pub(super) fn send(&mut self, message: &[u8]) -> io::Result<()> {
+    pub(super) fn send(&mut self, message: &[u8], ending: &Ending) -> io::Result<()> {
         self.listen()?;
         match self {
             Self::Udp(socket) => socket.send(message).map(drop),
-            Self::Tcp(stream) => stream.write_all(message),
+            Self::Tcp(stream) => {
+                let mut rest = message;
+                patiently(ending, || {
+                    rest = &rest[stream.write(rest)?..];
+                    Ok(rest.is_empty())
+                })
+            }
             Self::Tls(stream) => {
-                stream.write_all(message)?;
-                stream.flush()
+                let StreamOwned { conn, sock } = stream.as_mut();
+                conn.writer().write_all(message)?;
+                patiently(ending, || {
+                    conn.write_tls(sock)?;
+                    Ok(!conn.wants_write())
+                })
             }
         }
     }
