@@ -187,9 +187,14 @@ impl Shard {
         self.report(open);
     }
 
+    /// Partition by partition, so that what is summed up of one is taken while it is in the processor's cache.
     fn take_talkers(&mut self) {
-        self.tracker.drain_deltas(|partition, delta| self.counts.talkers.add(partition, &delta));
-        self.counts.tally.talkers(&mut self.counts.talkers);
+        let Counts { tally, talkers, .. } = &mut self.counts;
+        self.tracker.drain_deltas(|partition, delta| {
+            tally.talkers_before(partition, talkers);
+            talkers.add(partition, &delta);
+        });
+        tally.talkers(talkers);
     }
 
     /// The finished tally, with a fresh one in its place.
