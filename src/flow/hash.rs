@@ -55,7 +55,12 @@ impl HashKey {
     /// The hash of a key.
     #[inline]
     pub(super) fn hash(&self, key: &FlowKey) -> u64 {
-        let [a, b, c, d, e, f] = key.words();
+        self.hash_words(key.words())
+    }
+
+    /// The hash of a key by its words.
+    #[inline]
+    pub(super) fn hash_words(&self, [a, b, c, d, e, f]: [u64; FlowKey::WORDS]) -> u64 {
         let [ka, kb, kc, kd, ke, kf] = self.words;
         let product = |x: u64, kx, y: u64, ky| u128::from(x.wrapping_add(kx)) * u128::from(y.wrapping_add(ky));
         let sum = product(a, ka, b, kb).wrapping_add(product(c, kc, d, kd)).wrapping_add(product(e, ke, f, kf));

@@ -70,6 +70,28 @@ impl Half {
 }
 
 impl Connection<'_> {
+    /// Takes the segment that most are, if it is one: of an open connection, in its place, acknowledging what is new or
+    /// carrying data. It tells nothing, and [`Connection::observe`] would do the same on a longer way.
+    #[inline]
+    pub(super) fn proceeds(&mut self, seen: &Seen<'_>) -> bool {
+        const CONTROL: u8 = flag::SYN | flag::FIN | flag::RST;
+        const KNOWN: u8 = Half::SEQUENCE | Half::ACK;
+        const ENDING: u8 = Half::FIN | Half::FIN_ACKED;
+        let (segment, payload) = (seen.segment, seen.payload);
+        let [own, other] = ends(self.halves, seen);
+        let is_open = own.seen & KNOWN == KNOWN && (own.seen | other.seen) & ENDING == 0;
+        let is_plain = segment.flags & (CONTROL | flag::ACK) == flag::ACK && segment.window != 0;
+        let advance = distance(own.acked, segment.acknowledgement);
+        let is_new = advance > 0 || (advance == 0 && payload > 0);
+        let is_in_place = payload == 0 || (segment.sequence == own.next && payload <= WINDOW_MAX.unsigned_abs());
+        let proceeds = is_open && is_plain && is_new && is_in_place;
+        if proceeds {
+            (own.acked, own.window) = (segment.acknowledgement, segment.window);
+            own.next = if payload == 0 { own.next } else { seen.end() };
+        }
+        proceeds
+    }
+
     /// Follows acknowledgement numbers and windows.
     #[inline]
     pub(super) fn acknowledge(&mut self, seen: &Seen<'_>, outcome: &mut Outcome) {
@@ -187,4 +209,60 @@ impl Connection<'_> {
 fn ends<'a>(halves: &'a mut [Half; 2], seen: &Seen<'_>) -> [&'a mut Half; 2] {
     let [low, high] = halves;
     if seen.sender == super::key::Sender::Low { [low, high] } else { [high, low] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::super::key::Sender;
+    use super::super::tcp::Past;
+    use super::*;
+    use crate::packet::TcpSegment;
+    use crate::time::Timestamp;
+    use proptest::prelude::*;
+
+    fn half() -> impl Strategy<Value = Half> {
+        (0..4u32, 0..4u32, 0..2u16, any::<u8>()).prop_map(|(next, acked, window, seen)| Half {
+            next,
+            acked,
+            window,
+            scale: 0,
+            seen,
+        })
+    }
+
+    fn segment() -> impl Strategy<Value = TcpSegment> {
+        let flags = prop_oneof![3 => Just(flag::ACK), 1 => any::<u8>()];
+        (0..4u32, 0..4u32, 0..2u16, flags).prop_map(|(sequence, acknowledgement, window, flags)| TcpSegment {
+            sequence,
+            acknowledgement,
+            window,
+            flags,
+            window_scale: None,
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+        #[test]
+        fn what_proceeds_is_taken_as_any_segment_is_and_tells_nothing(
+            halves in [half(), half()],
+            segment in segment(),
+            payload in 0..3u32,
+            (offset, from_high) in (prop::sample::select(vec![0, 1 << 31, u32::MAX - 1]), any::<bool>()),
+        ) {
+            let moved = |half: Half| Half { next: half.next.wrapping_add(offset), ..half };
+            let segment = TcpSegment { sequence: segment.sequence.wrapping_add(offset), ..segment };
+            let sender = if from_high { Sender::High } else { Sender::Low };
+            let (now, reorder_limit) = (Timestamp::MIN, 0);
+            let seen = Seen { sender, initiator: Sender::Low, segment: &segment, payload, now, reorder_limit };
+            let (mut short, mut long) = (halves.map(moved), halves.map(moved));
+            let (mut past, mut outcome) = (Past::default(), Outcome::default());
+            if (Connection { halves: &mut short, past: &mut past }).proceeds(&seen) {
+                let state = Connection { halves: &mut long, past: &mut past }.observe(State::Open, &seen, &mut outcome);
+                prop_assert_eq!((state, outcome), (State::Open, Outcome::default()));
+            }
+            prop_assert_eq!(format!("{short:?}"), format!("{long:?}"));
+        }
+    }
 }

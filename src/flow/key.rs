@@ -106,6 +106,12 @@ impl FlowKey {
         [a, b, c, d, self.vlan.as_u64(), rest]
     }
 
+    /// Whether a [`Narrow`] is not all of it.
+    #[inline]
+    pub(super) fn is_wide(&self) -> bool {
+        self.kind & Self::IPV6 != 0 || !self.vlan.is_empty()
+    }
+
     /// IP version of the flow.
     pub fn network(&self) -> Network {
         if self.kind & Self::IPV6 != 0 { Network::Ipv6 } else { Network::Ipv4 }
@@ -119,5 +125,99 @@ impl FlowKey {
     /// Transport of the flow.
     pub fn transport(&self) -> Transport {
         Transport::of(self.network(), self.protocol)
+    }
+}
+
+/// A quarter of a key, which is all of it for IPv4 without tags: so small that it lies in the line of the record.
+///
+/// The last four bytes of the lower address and of the greater one; then the last word of [`FlowKey::words`], which has
+/// all but the addresses and the tags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Narrow([u64; 2]);
+
+/// The rest of a key: the other bytes of both addresses, and the tags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wide {
+    prefixes: [[u8; 12]; 2],
+    vlan: VlanStack,
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "words are cut into their fields")]
+impl Narrow {
+    const INTERFACE_SHIFT: u32 = 32;
+    const PROTOCOL_SHIFT: u32 = 48;
+    const KIND_SHIFT: u32 = 56;
+
+    /// Of any key.
+    #[inline]
+    pub(super) fn of(key: &FlowKey) -> Self {
+        let [_, low, _, high, _, rest] = key.words();
+        Self([low >> 32 | (high >> 32) << 32, rest])
+    }
+
+    /// What [`FlowKey::of`] and [`Narrow::of`] make of a packet of IPv4 without tags, on a shorter way: address and port
+    /// of an end are one number there.
+    #[inline]
+    pub(super) fn of_ipv4(packet: &ParsedPacket) -> Option<(Self, Sender)> {
+        debug_assert!(packet.network == Network::Ipv4 && packet.vlan.is_empty());
+        let ports = match packet.attribution {
+            Attribution::Ports => FlowKey::PORTS,
+            Attribution::Portless => 0,
+            Attribution::LaterFragment | Attribution::Unreadable | Attribution::NotIp => return None,
+        };
+        let end = |Address([.., a, b, c, d]): Address, port: u16| {
+            u64::from(u32::from_be_bytes([a, b, c, d])) << 16 | u64::from(port)
+        };
+        let source = end(packet.source, packet.source_port);
+        let destination = end(packet.destination, packet.destination_port);
+        let sender = if source > destination { Sender::High } else { Sender::Low };
+        let (low, high) = (source.min(destination), source.max(destination));
+        let address = |end: u64| u64::from(((end >> 16) as u32).swap_bytes());
+        let rest = u64::from(low as u16)
+            | u64::from(high as u16) << 16
+            | u64::from(packet.interface.0) << Self::INTERFACE_SHIFT
+            | u64::from(packet.protocol) << Self::PROTOCOL_SHIFT
+            | u64::from(ports) << Self::KIND_SHIFT;
+        Some((Self([address(low) | address(high) << 32, rest]), sender))
+    }
+
+    /// [`FlowKey::words`] of a key that is no wider.
+    #[inline]
+    pub(super) fn words(self) -> [u64; FlowKey::WORDS] {
+        let Self([addresses, rest]) = self;
+        [0, addresses << 32, 0, addresses >> 32 << 32, 0, rest]
+    }
+
+    /// The whole key.
+    pub(super) fn with(self, wide: &Wide) -> FlowKey {
+        let Self([addresses, rest]) = self;
+        let address = |[a, b, c, d, e, f, g, h, i, j, k, l]: [u8; 12], last: u32| {
+            let [m, n, o, p] = last.to_le_bytes();
+            Address([a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p])
+        };
+        let [low, high] = wide.prefixes;
+        FlowKey {
+            low: address(low, addresses as u32),
+            high: address(high, (addresses >> 32) as u32),
+            vlan: wide.vlan,
+            low_port: rest as u16,
+            high_port: (rest >> 16) as u16,
+            interface: InterfaceId((rest >> Self::INTERFACE_SHIFT) as u16),
+            protocol: (rest >> Self::PROTOCOL_SHIFT) as u8,
+            kind: (rest >> Self::KIND_SHIFT) as u8,
+        }
+    }
+
+    /// Transport of the flow.
+    pub(super) fn transport(self) -> Transport {
+        self.with(&Wide::default()).transport()
+    }
+}
+
+impl Wide {
+    /// Of any key.
+    pub(super) fn of(key: &FlowKey) -> Self {
+        let prefix = |Address([prefix @ .., _, _, _, _]): Address| prefix;
+        Self { prefixes: [prefix(key.low), prefix(key.high)], vlan: key.vlan }
     }
 }

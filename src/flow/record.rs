@@ -2,7 +2,7 @@
 
 use super::expiry::Links;
 use super::health::Half;
-use super::key::Sender;
+use super::key::{Narrow, Sender};
 use super::rules::Rules;
 use super::table::Prepared;
 use super::tcp::{Connection, Past, both_finished, was_answered};
@@ -23,32 +23,44 @@ pub struct FlowDelta {
     pub bytes_from_high: u64,
 }
 
-/// What a packet of a known flow reads and writes: two cache lines. [`Rest`] has what is seldom needed.
+/// What a packet of a known flow reads and writes: one cache line. [`Rest`] has what is seldom needed, and the totals that
+/// the small counts here are added to before they overflow.
+///
+/// | bytes | |
+/// |---|---|
+/// | 0..16 | the key, all of it for IPv4 without tags ([`WIDE`] says of which flows there is more) |
+/// | 16..24 | time of the last packet |
+/// | 24..32 | bytes by sender since the last drain |
+/// | 32..56 | the two directions of a TCP connection, by sender |
+/// | 56..60 | tick of the last packet |
+/// | 60..62 | packets by sender since they were last added to the totals |
+/// | 62, 63 | state, marks |
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub(super) struct Record {
-    pub(super) key: FlowKey,
-    /// The tick of its last packet.
-    pub(super) active: u32,
-    pub(super) state: State,
-    pub(super) initiator: Sender,
-    pub(super) marks: u8,
-    /// Why its connection closed; `None` before that, and after FINs.
-    pub(super) closed_by: Option<EndReason>,
-    /// By sender, in wire bytes, since the last drain.
+    pub(super) narrow: Narrow,
+    pub(super) last_seen: Timestamp,
+    /// By sender, in wire bytes.
     pub(super) delta: [u32; 2],
     /// By sender.
-    pub(super) bytes: [u64; 2],
-    /// By sender.
-    pub(super) packets: [u64; 2],
-    pub(super) last_seen: Timestamp,
-    /// TCP: its two directions, by sender.
     pub(super) halves: [Half; 2],
+    /// The tick of its last packet.
+    pub(super) active: u32,
+    /// By sender.
+    pub(super) packets: [u8; 2],
+    pub(super) state: State,
+    pub(super) marks: u8,
 }
 
-/// What else there is of a flow: written when it is made, changes its state or its timer, or when packets are late.
+/// What else there is of a flow: written when it is made, changes its state or its timer, once a second for its totals,
+/// and when packets are late. One cache line too.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub(super) struct Rest {
+    /// By sender, in wire bytes, without those of [`Record::delta`].
+    pub(super) bytes: [u64; 2],
+    /// By sender, without those of [`Record::packets`].
+    pub(super) packets: [u64; 2],
     pub(super) first_seen: Timestamp,
     pub(super) past: Past,
     pub(super) links: Links,
@@ -59,7 +71,18 @@ pub(super) const LISTED: u8 = 1;
 /// The slot holds no flow.
 pub(super) const FREE: u8 = 2;
 
-const _: () = assert!(size_of::<Record>() == 128 && size_of::<Rest>() == 32);
+/// There is more of its key than [`Record::narrow`].
+const WIDE: u8 = 4;
+/// The high end is the initiator.
+const HIGH_INITIATED: u8 = 8;
+/// By sender: it has sent a packet.
+const SENT: [u8; 2] = [16, 32];
+/// A RST closed its connection.
+const RESET: u8 = 64;
+/// That RST answered the SYN.
+const REJECTED: u8 = 128;
+
+const _: () = assert!(size_of::<Record>() == 64 && size_of::<Rest>() == 64);
 
 impl Record {
     /// The record that a packet opens in tick `tick`.
@@ -71,23 +94,59 @@ impl Record {
             Header::Tcp(segment) => tcp.begin(&rules.seen(sender, sender, segment, packet)),
             _ => (State::Active, false),
         };
+        let initiator = if is_swapped { sender.other() } else { sender };
         let mut record = Self {
-            key: prepared.key,
-            active: tick,
-            state,
-            initiator: if is_swapped { sender.other() } else { sender },
-            marks: 0,
-            closed_by: (state == State::Closed).then_some(EndReason::Rst),
-            delta: [0; 2],
-            bytes: [0; 2],
-            packets: [0; 2],
+            narrow: prepared.narrow,
             last_seen: packet.timestamp,
+            delta: [0; 2],
             halves,
+            active: tick,
+            packets: [0; 2],
+            state,
+            marks: 0,
         };
-        record.packets[sender as usize] = 1;
-        record.bytes[sender as usize] = u64::from(packet.wire_len);
-        record.delta[sender as usize] = packet.wire_len;
-        (record, Rest { first_seen: packet.timestamp, past, links: Links::default() })
+        record.mark(WIDE, prepared.is_wide);
+        record.mark(HIGH_INITIATED, initiator == Sender::High);
+        record.mark(RESET, state == State::Closed);
+        record.count(sender, packet.wire_len);
+        (record, Rest::new(packet.timestamp, past))
+    }
+
+    fn mark(&mut self, mark: u8, is: bool) {
+        self.marks |= if is { mark } else { 0 };
+    }
+
+    /// Whether it is the record of a flow whose key is this, as far as the record has it.
+    #[inline]
+    pub(super) fn is_of(&self, narrow: Narrow, is_wide: bool) -> bool {
+        self.narrow == narrow && self.marks & (FREE | WIDE) == if is_wide { WIDE } else { 0 }
+    }
+
+    /// Whether the counts of this sender have no room for another packet of this length: bytes, then packets.
+    #[inline]
+    pub(super) fn is_full(&self, sender: Sender, wire_len: u32) -> (bool, bool) {
+        let from = sender as usize;
+        (self.delta[from].checked_add(wire_len).is_none(), self.packets[from] == u8::MAX)
+    }
+
+    /// Counts a packet, for which there must be room.
+    #[inline]
+    pub(super) fn count(&mut self, sender: Sender, wire_len: u32) {
+        let from = sender as usize;
+        self.delta[from] += wire_len;
+        self.packets[from] += 1;
+        self.marks |= SENT[from];
+    }
+
+    /// The end that opened it.
+    #[inline]
+    pub(super) fn initiator(&self) -> Sender {
+        if self.marks & HIGH_INITIATED == 0 { Sender::Low } else { Sender::High }
+    }
+
+    /// Remembers that a RST closed it, and whether that answered the SYN.
+    pub(super) fn closed_by_reset(&mut self, is_rejected: bool) {
+        self.marks |= if is_rejected { RESET | REJECTED } else { RESET };
     }
 
     #[inline]
@@ -95,12 +154,17 @@ impl Record {
         self.marks & FREE == 0
     }
 
+    #[inline]
+    pub(super) fn is_wide(&self) -> bool {
+        self.marks & WIDE != 0
+    }
+
     /// TCP before the handshake is complete, or another flow in one direction only.
     #[inline]
     pub(super) fn is_half_open(&self) -> bool {
         match self.state {
             State::Opening => true,
-            State::Active => self.packets[0] == 0 || self.packets[1] == 0,
+            State::Active => self.marks & (SENT[0] | SENT[1]) != SENT[0] | SENT[1],
             State::Open | State::Closing | State::Closed => false,
         }
     }
@@ -108,49 +172,64 @@ impl Record {
     /// Why it ends, if its own history says; else `otherwise`.
     pub(super) fn end_reason(&self, otherwise: EndReason) -> EndReason {
         match self.state {
-            State::Closed => self.closed_by.unwrap_or(EndReason::Fin),
+            State::Closed if self.marks & REJECTED != 0 => EndReason::Rejected,
+            State::Closed if self.marks & RESET != 0 => EndReason::Rst,
+            State::Closed => EndReason::Fin,
             State::Closing if both_finished(&self.halves) => EndReason::Fin,
-            State::Opening if otherwise == EndReason::Idle && !was_answered(&self.halves, self.initiator) => {
+            State::Opening if otherwise == EndReason::Idle && !was_answered(&self.halves, self.initiator()) => {
                 EndReason::Unanswered
             }
             State::Opening | State::Open | State::Closing | State::Active => otherwise,
         }
     }
 
-    /// The record while it is in the table: a connection that is closed and only waits for stray segments has its end
-    /// reason.
-    pub(super) fn read_live(&self, rest: &Rest) -> FlowRecord {
-        self.read(rest, (self.state == State::Closed).then(|| self.end_reason(EndReason::Shutdown)))
+    /// The end reason that it shows while it is in the table: a connection that is closed and only waits for stray
+    /// segments has one.
+    pub(super) fn end_reason_so_far(&self) -> Option<EndReason> {
+        (self.state == State::Closed).then(|| self.end_reason(EndReason::Shutdown))
     }
 
-    /// Takes out what moved since the last time.
-    pub(super) fn take_delta(&mut self) -> Option<FlowDelta> {
+    /// Takes out what moved since the last time, and adds it to the totals.
+    #[inline]
+    pub(super) fn take_delta(&mut self, rest: &mut Rest) -> Option<[u64; 2]> {
         let [low, high] = std::mem::take(&mut self.delta).map(u64::from);
-        (low + high > 0).then_some(FlowDelta {
-            key: self.key,
-            low_is_initiator: self.initiator == Sender::Low,
-            bytes_from_low: low,
-            bytes_from_high: high,
-        })
+        rest.bytes[0] += low;
+        rest.bytes[1] += high;
+        (low + high > 0).then_some([low, high])
+    }
+
+    /// Adds the packets to the totals.
+    pub(super) fn carry_packets(&mut self, rest: &mut Rest) {
+        let [low, high] = std::mem::take(&mut self.packets).map(u64::from);
+        rest.packets[0] += low;
+        rest.packets[1] += high;
     }
 
     /// The record as readers see it.
-    pub(super) fn read(&self, rest: &Rest, end_reason: Option<EndReason>) -> FlowRecord {
-        let (c2s, s2c) = (self.initiator as usize, self.initiator.other() as usize);
+    pub(super) fn read(&self, rest: &Rest, key: FlowKey, end_reason: Option<EndReason>) -> FlowRecord {
+        let initiator = self.initiator();
+        let bytes = |sender: Sender| rest.bytes[sender as usize] + u64::from(self.delta[sender as usize]);
+        let packets = |sender: Sender| rest.packets[sender as usize] + u64::from(self.packets[sender as usize]);
         FlowRecord {
-            key: self.key,
-            low_is_initiator: self.initiator == Sender::Low,
+            key,
+            low_is_initiator: initiator == Sender::Low,
             stats: FlowStats {
                 first_seen: rest.first_seen,
                 last_seen: self.last_seen,
-                packets_c2s: self.packets[c2s],
-                bytes_c2s: self.bytes[c2s],
-                packets_s2c: self.packets[s2c],
-                bytes_s2c: self.bytes[s2c],
+                packets_c2s: packets(initiator),
+                bytes_c2s: bytes(initiator),
+                packets_s2c: packets(initiator.other()),
+                bytes_s2c: bytes(initiator.other()),
                 state: self.state,
             },
             end_reason,
             tcp_flags: [c2s, s2c].map(|sender| self.halves[sender].flags()),
         }
+    }
+}
+
+impl Rest {
+    fn new(first_seen: Timestamp, past: Past) -> Self {
+        Self { bytes: [0; 2], packets: [0; 2], first_seen, past, links: Links::default() }
     }
 }

@@ -1,16 +1,16 @@
 //! What a segment did, as events.
 
 use super::hash::flow_id;
-use super::record::{Record, Rest};
 use super::tcp::Outcome;
-use super::{Event, Listener, Side};
+use super::{Event, FlowKey, Listener, Side};
 use crate::packet::ParsedPacket;
+use crate::time::Timestamp;
 
-/// Tells what a segment did to its connection.
+/// Tells what a segment did to its connection, whose first packet was seen at `first_seen`.
 #[cold]
 pub(super) fn report(
-    record: &Record,
-    rest: &Rest,
+    key: &FlowKey,
+    first_seen: Timestamp,
     packet: &ParsedPacket,
     outcome: &Outcome,
     listener: &mut impl Listener,
@@ -18,7 +18,7 @@ pub(super) fn report(
     let (interface, direction) = (packet.interface, packet.direction);
     for (side, nanos) in [Side::Server, Side::Client].into_iter().zip(outcome.handshake_rtt) {
         if let Some(nanos) = nanos {
-            let flow = flow_id(&record.key, rest.first_seen);
+            let flow = flow_id(key, first_seen);
             listener.on(Event::HandshakeRtt { interface, side, nanos, flow });
         }
     }

@@ -65,7 +65,7 @@ impl Rules {
 
     /// How long a record lives without a packet.
     pub(super) fn idle_timeout(&self, record: &Record) -> u32 {
-        self.idle_timeout_in(record.state, record.is_half_open(), record.key.transport())
+        self.idle_timeout_in(record.state, record.is_half_open(), record.narrow.transport())
     }
 
     /// How long a record in this state lives without a packet.

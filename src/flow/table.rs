@@ -9,8 +9,8 @@ mod evict;
 
 use super::expiry::{Linked, Links, Wheel};
 use super::index::{Index, NONE};
-use super::key::Sender;
-use super::prefetch::{prefetch, prefetch_line_of};
+use super::key::{Narrow, Sender, Wide};
+use super::prefetch::prefetch;
 use super::record::{FREE, FlowDelta, LISTED, Record, Rest};
 use super::report::report;
 use super::rtt::RoundTrips;
@@ -18,21 +18,38 @@ use super::rules::Rules;
 use super::slots::SlotSet;
 use super::tcp::{Connection, Failure, Outcome, is_reused_by};
 use super::{EndReason, Event, FlowKey, FlowRecord, HashKey, Listener, Phase, State, Victim};
-use crate::packet::{Header, ParsedPacket, TcpSegment, flag};
+use crate::packet::{Header, Network, ParsedPacket, TcpSegment, flag};
 
 /// A packet with its key worked out, and where its record probably is.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Prepared {
-    pub(super) key: FlowKey,
+    pub(super) narrow: Narrow,
     pub(super) hash: u64,
     pub(super) hint: u32,
     pub(super) sender: Sender,
+    /// Its key has a [`Wide`] part.
+    pub(super) is_wide: bool,
     /// Its table among those of the tracker.
     pub(super) table: usize,
 }
 
-/// How many records ahead of the one that is drained are asked for.
-const AHEAD: usize = 8;
+impl Prepared {
+    /// All but the places; `None` for packets that make no flow.
+    #[inline]
+    pub(super) fn of(packet: &ParsedPacket, hash: &HashKey) -> Option<Self> {
+        if packet.network == Network::Ipv4 && packet.vlan.is_empty() {
+            let (narrow, sender) = Narrow::of_ipv4(packet)?;
+            let hash = hash.hash_words(narrow.words());
+            return Some(Self { narrow, hash, hint: NONE, sender, is_wide: false, table: 0 });
+        }
+        let (key, sender) = FlowKey::of(packet)?;
+        let (narrow, hash) = (Narrow::of(&key), hash.hash(&key));
+        Some(Self { narrow, hash, hint: NONE, sender, is_wide: key.is_wide(), table: 0 })
+    }
+}
+
+/// How many records ahead of the one that is drained are asked for: their totals were not touched for a second.
+const AHEAD: usize = 32;
 
 /// One partition.
 #[derive(Debug)]
@@ -42,6 +59,8 @@ pub(super) struct Table {
     records: Vec<Record>,
     /// By slot, as the records.
     rests: Vec<Rest>,
+    /// By slot, up to the last flow that has such a part of its key: none where all is IPv4 without tags.
+    wides: Vec<Wide>,
     /// When each record was made, in ticks; empty without an active timeout.
     opened: Vec<u32>,
     /// Round trips under way; empty unless configured.
@@ -71,6 +90,7 @@ impl Table {
             // Reserved, not touched: memory becomes resident as records are made.
             records: Vec::with_capacity(rules.cap),
             rests: Vec::with_capacity(rules.cap),
+            wides: Vec::new(),
             opened: Vec::new(),
             round_trips: Vec::new(),
             free: Vec::new(),
@@ -98,18 +118,15 @@ impl Table {
         self.index.prefetch(hash);
     }
 
-    /// The slot that the index names first for this hash, of whose record the first line is asked for.
+    /// The slot that the index names first for a packet, whose record is asked for.
     #[inline]
-    pub(super) fn hint(&self, hash: u64) -> u32 {
-        let slot = self.index.hint(hash);
-        prefetch_line_of(&self.records, slot as usize, 0);
+    pub(super) fn hint(&self, prepared: &Prepared) -> u32 {
+        let slot = self.index.hint(prepared.hash);
+        prefetch(&self.records, slot as usize);
+        if prepared.is_wide {
+            prefetch(&self.wides, slot as usize);
+        }
         slot
-    }
-
-    /// Asks for what [`Table::hint`] left of a record.
-    #[inline]
-    pub(super) fn prefetch_rest(&self, hint: u32) {
-        prefetch_line_of(&self.records, hint as usize, 1);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -123,6 +140,7 @@ impl Table {
     /// Bytes of memory that hold flows.
     pub(super) fn memory(&self) -> usize {
         self.records.len() * (size_of::<Record>() + size_of::<Rest>())
+            + self.wides.len() * size_of::<Wide>()
             + self.index.memory()
             + self.half_open.memory()
             + self.opened.capacity() * size_of::<u32>()
@@ -140,7 +158,7 @@ impl Table {
         packet: &ParsedPacket,
         listener: &mut impl Listener,
     ) {
-        let slot = self.find(prepared);
+        let slot = self.find(prepared, packet);
         if slot == NONE {
             self.open(rules, tick, prepared, packet, listener);
         } else if self.is_reused(rules, slot, prepared.sender, packet) {
@@ -153,9 +171,18 @@ impl Table {
     }
 
     #[inline]
-    fn find(&self, prepared: &Prepared) -> u32 {
-        let is = |slot: u32| self.records.get(slot as usize).is_some_and(|r| r.key == prepared.key && r.is_live());
+    fn find(&self, prepared: &Prepared, packet: &ParsedPacket) -> u32 {
+        let is = |slot: u32| {
+            self.records.get(slot as usize).is_some_and(|record| record.is_of(prepared.narrow, prepared.is_wide))
+                && (!prepared.is_wide || self.is_wide_part(slot, packet))
+        };
         if is(prepared.hint) { prepared.hint } else { self.index.find(prepared.hash, is) }
+    }
+
+    /// Whether the wide part of a record's key is that of the packet's.
+    #[inline(never)]
+    fn is_wide_part(&self, slot: u32, packet: &ParsedPacket) -> bool {
+        FlowKey::of(packet).is_some_and(|(key, _)| self.wides.get(slot as usize) == Some(&Wide::of(&key)))
     }
 
     #[inline]
@@ -165,9 +192,10 @@ impl Table {
             return false;
         }
         let record = &self.records[slot as usize];
-        let seen = rules.seen(sender, record.initiator, segment, packet);
+        let seen = rules.seen(sender, record.initiator(), segment, packet);
         let silence = packet.timestamp.nanos_since(record.last_seen);
-        is_reused_by(&record.halves, record.state, &seen, silence, record.bytes[sender as usize])
+        let sent = self.rests[slot as usize].bytes[sender as usize] + u64::from(record.delta[sender as usize]);
+        is_reused_by(&record.halves, record.state, &seen, silence, sent)
     }
 
     /// Makes a record of a packet.
@@ -180,12 +208,17 @@ impl Table {
         packet: &ParsedPacket,
         listener: &mut impl Listener,
     ) {
+        // A packet that was prepared has a key.
+        let Some((key, _)) = FlowKey::of(packet) else { return };
         if self.len() >= rules.cap {
             self.make_room(rules, tick, listener);
         }
         let (record, rest) = Record::new(rules, tick, prepared, packet);
         let state = record.state;
         let slot = self.store(rules, tick, record, rest);
+        if prepared.is_wide {
+            self.store_wide(rules, slot, Wide::of(&key));
+        }
         if self.records[slot as usize].is_half_open() {
             self.half_open.insert(slot);
         }
@@ -193,7 +226,7 @@ impl Table {
         self.index.insert(prepared.hash, slot);
         let deadline = self.deadline(rules, slot);
         self.wheel.link(&mut self.rests, slot, deadline);
-        let (interface, transport) = (packet.interface, prepared.key.transport());
+        let (interface, transport) = (packet.interface, key.transport());
         listener.on(Event::Opened { interface, transport });
         listener.on(Event::StateChanged { interface, transport, from: None, to: Some(state) });
         if state == State::Closed {
@@ -228,6 +261,17 @@ impl Table {
         slot
     }
 
+    /// Puts the wide part of a key beside its record.
+    fn store_wide(&mut self, rules: &Rules, slot: u32, wide: Wide) {
+        let slot = slot as usize;
+        if slot >= self.wides.len() {
+            // Reserved, not touched, as the records are.
+            self.wides.reserve_exact(rules.cap.saturating_sub(self.wides.len()));
+            self.wides.resize(slot + 1, Wide::default());
+        }
+        self.wides[slot] = wide;
+    }
+
     #[inline]
     fn list(&mut self, slot: u32) {
         let record = &mut self.records[slot as usize];
@@ -249,22 +293,23 @@ impl Table {
         listener: &mut impl Listener,
     ) {
         let record = &mut self.records[slot as usize];
-        let (from, was_half_open) = (sender as usize, record.is_half_open());
+        let (before, was_half_open) = (record.state, record.is_half_open());
         record.active = tick;
-        record.bytes[from] += u64::from(packet.wire_len);
-        record.packets[from] += 1;
         if packet.timestamp >= record.last_seen {
             record.last_seen = packet.timestamp;
         } else {
             let rest = &mut self.rests[slot as usize];
             rest.first_seen = rest.first_seen.min(packet.timestamp);
         }
-        if record.delta[from].checked_add(packet.wire_len).is_none() {
+        let (bytes_full, packets_full) = record.is_full(sender, packet.wire_len);
+        if packets_full {
+            record.carry_packets(&mut self.rests[slot as usize]);
+        }
+        if bytes_full {
             self.spill(slot, listener);
         }
-        self.records[slot as usize].delta[from] += packet.wire_len;
+        self.records[slot as usize].count(sender, packet.wire_len);
         self.list(slot);
-        let before = self.records[slot as usize].state;
         if let Header::Tcp(segment) = &packet.header {
             self.update_tcp(rules, slot, sender, segment, packet, listener);
         }
@@ -286,21 +331,25 @@ impl Table {
         listener: &mut impl Listener,
     ) {
         let record = &mut self.records[slot as usize];
-        let seen = rules.seen(sender, record.initiator, segment, packet);
-        // Filled in place: a returned one would be copied in other sizes than it was written, which stalls.
-        let mut outcome = Outcome::default();
+        let seen = rules.seen(sender, record.initiator(), segment, packet);
         let rest = &mut self.rests[slot as usize];
         let mut connection = Connection { halves: &mut record.halves, past: &mut rest.past };
-        record.state = connection.observe(record.state, &seen, &mut outcome);
-        if !outcome.is_nothing() {
-            report(record, rest, packet, &outcome, listener);
-            if outcome.reset.is_some() {
-                let is_rejected = outcome.failed == Some(Failure::Rejected);
-                record.closed_by = Some(if is_rejected { EndReason::Rejected } else { EndReason::Rst });
+        let mut is_retransmitted = false;
+        if record.state != State::Open || !connection.proceeds(&seen) {
+            // Filled in place: a returned one would be copied in other sizes than it was written, which stalls.
+            let mut outcome = Outcome::default();
+            record.state = connection.observe(record.state, &seen, &mut outcome);
+            if !outcome.is_nothing() {
+                if outcome.reset.is_some() {
+                    record.closed_by_reset(outcome.failed == Some(Failure::Rejected));
+                }
+                is_retransmitted = outcome.retransmitted.is_some();
+                let first_seen = rest.first_seen;
+                report(&self.key(slot), first_seen, packet, &outcome, listener);
             }
         }
         if let Some(round_trips) = self.round_trips.get_mut(slot as usize)
-            && let Some(nanos) = round_trips.observe(sender, segment, packet, outcome.retransmitted.is_some())
+            && let Some(nanos) = round_trips.observe(sender, segment, packet, is_retransmitted)
         {
             listener.on(Event::Rtt { interface: packet.interface, nanos });
         }
@@ -321,7 +370,7 @@ impl Table {
             self.half_open.remove(slot);
         }
         let record = &self.records[slot as usize];
-        let before = rules.idle_timeout_in(from, was_half_open, record.key.transport());
+        let before = rules.idle_timeout_in(from, was_half_open, record.narrow.transport());
         // A later deadline needs no new place on the wheel: the record is looked at early and linked again.
         if rules.idle_timeout(record) < before {
             self.wheel.unlink(&mut self.rests, slot);
@@ -330,7 +379,7 @@ impl Table {
         }
         let record = &self.records[slot as usize];
         if record.state != from {
-            let (interface, transport) = (packet.interface, record.key.transport());
+            let (interface, transport) = (packet.interface, record.narrow.transport());
             listener.on(Event::StateChanged { interface, transport, from: Some(from), to: Some(record.state) });
         }
     }
@@ -380,8 +429,8 @@ impl Table {
             self.half_open.remove(slot);
         }
         record.marks |= FREE;
-        let (interface, transport) = (record.key.interface, record.key.transport());
-        let ended = record.read(&self.rests[slot as usize], Some(reason));
+        let ended = self.read(slot, Some(reason));
+        let (interface, transport) = (ended.interface(), ended.transport());
         if reason == EndReason::Unanswered {
             listener.on(Event::Failed { interface, reason: Failure::Unanswered });
         }
@@ -405,44 +454,73 @@ impl Table {
     /// Hands a record's delta to the listener.
     #[cold]
     fn spill(&mut self, slot: u32, listener: &mut impl Listener) {
-        if let Some(delta) = self.records[slot as usize].take_delta() {
+        if let Some(delta) = self.take_delta(slot) {
             listener.on(Event::Moved { partition: self.number, delta: &delta });
         }
     }
 
+    /// Takes out what moved since the last time.
+    fn take_delta(&mut self, slot: u32) -> Option<FlowDelta> {
+        let record = &mut self.records[slot as usize];
+        let low_is_initiator = record.initiator() == Sender::Low;
+        let [bytes_from_low, bytes_from_high] = record.take_delta(&mut self.rests[slot as usize])?;
+        Some(FlowDelta { key: self.key(slot), low_is_initiator, bytes_from_low, bytes_from_high })
+    }
+
     /// Hands out and clears all deltas, in the order of the flows' first packet since the last time.
     pub(super) fn drain_deltas(&mut self, visit: &mut impl FnMut(usize, FlowDelta)) {
-        for (place, &slot) in self.listed.iter().enumerate() {
-            if let Some(&soon) = self.listed.get(place + AHEAD) {
+        let listed = std::mem::take(&mut self.listed);
+        for (place, &slot) in listed.iter().enumerate() {
+            if let Some(&soon) = listed.get(place + AHEAD) {
                 prefetch(&self.records, soon as usize);
+                prefetch(&self.rests, soon as usize);
             }
-            let record = &mut self.records[slot as usize];
-            record.marks &= !LISTED;
-            if let Some(delta) = record.take_delta() {
+            self.records[slot as usize].marks &= !LISTED;
+            if let Some(delta) = self.take_delta(slot) {
                 visit(self.number, delta);
             }
         }
+        self.listed = listed;
         self.listed.clear();
+    }
+
+    /// The key of a record.
+    fn key(&self, slot: u32) -> FlowKey {
+        let record = &self.records[slot as usize];
+        if record.is_wide() {
+            record.narrow.with(&self.wides[slot as usize])
+        } else {
+            record.narrow.with(&Wide::default())
+        }
+    }
+
+    /// A record as readers see it.
+    fn read(&self, slot: u32, end_reason: Option<EndReason>) -> FlowRecord {
+        self.records[slot as usize].read(&self.rests[slot as usize], self.key(slot), end_reason)
+    }
+
+    /// The live records in these slots, with their own slot.
+    fn live(&self, slots: std::ops::Range<usize>) -> impl Iterator<Item = (u32, &Record)> + '_ {
+        let records = self.records.get(slots.clone()).unwrap_or_default();
+        slots.map(|slot| slot as u32).zip(records).filter(|(_, record)| record.is_live())
     }
 
     /// The live records.
     pub(super) fn records(&self) -> impl Iterator<Item = FlowRecord> + '_ {
-        live(&self.records, &self.rests).map(|(record, rest)| record.read_live(rest))
+        self.live(0..self.records.len()).map(|(slot, record)| self.read(slot, record.end_reason_so_far()))
     }
 
     /// Shows the live records in these slots; whether there are none behind them.
     pub(super) fn records_in(&self, slots: std::ops::Range<usize>, visit: &mut impl FnMut(&FlowRecord)) -> bool {
         let (is_last, slots) = (slots.end >= self.records.len(), slots.start..slots.end.min(self.records.len()));
-        let records = self.records.get(slots.clone()).unwrap_or_default();
-        let rests = self.rests.get(slots).unwrap_or_default();
-        live(records, rests).for_each(|(record, rest)| visit(&record.read_live(rest)));
+        self.live(slots).for_each(|(slot, record)| visit(&self.read(slot, record.end_reason_so_far())));
         is_last
     }
 
     /// The same as a shutdown would end them.
     pub(super) fn ended_records(&self) -> impl Iterator<Item = FlowRecord> + '_ {
-        let all = live(&self.records, &self.rests);
-        all.map(|(record, rest)| record.read(rest, Some(record.end_reason(EndReason::Shutdown))))
+        let all = self.live(0..self.records.len());
+        all.map(|(slot, record)| self.read(slot, Some(record.end_reason(EndReason::Shutdown))))
     }
 
     /// Panics if the lists disagree with the records.
@@ -458,9 +536,4 @@ impl Table {
 
 fn idle_deadline(rules: &Rules, record: &Record) -> u32 {
     record.active.saturating_add(rules.idle_timeout(record))
-}
-
-/// Both halves of the records that live.
-fn live<'a>(records: &'a [Record], rests: &'a [Rest]) -> impl Iterator<Item = (&'a Record, &'a Rest)> {
-    records.iter().zip(rests).filter(|(record, _)| record.is_live())
 }

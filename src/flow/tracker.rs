@@ -2,7 +2,6 @@
 
 use super::expiry::Wheel;
 use super::hash::{self, HashKey};
-use super::key::FlowKey;
 use super::record::FlowDelta;
 use super::rules::{self, Rules};
 use super::table::{Prepared, Table};
@@ -17,8 +16,9 @@ use std::ops::Range;
 /// packet clock; inside, ticks are counted from the first one and steps of the clock are taken out, so that a step
 /// ends no flow.
 ///
-/// Bounds: at most `Config::max / 64` records in each partition (or what [`ConnectionTracker::set_max`] says later), 160 bytes each and 8 to 22 bytes of index; a full
-/// partition evicts, counted by victim. Amortised O(1) for each packet.
+/// Bounds: at most `Config::max / 64` records in each partition (or what [`ConnectionTracker::set_max`] says later), 128
+/// bytes each, 32 more where a partition has seen IPv6 or VLAN tags, and 8 to 22 bytes of index; a full partition evicts,
+/// counted by victim. Amortised O(1) for each packet.
 ///
 /// ```
 /// use netmon::flow::{Config, ConnectionTracker, Event, HashKey, Listener, PARTITIONS};
@@ -52,8 +52,6 @@ pub struct ConnectionTracker {
 
 /// Packets whose memory is asked for together: few enough that all of it stays in the first cache.
 const CHUNK: usize = 64;
-/// How many packets ahead of the one that is folded in the rest of the record is asked for.
-const AHEAD: usize = 8;
 
 impl ConnectionTracker {
     /// An empty tracker for these of the [`PARTITIONS`](super::PARTITIONS).
@@ -67,10 +65,9 @@ impl ConnectionTracker {
 
     /// Folds packets in order. `tick` is the packet clock's, in which all of them count.
     ///
-    /// Much of the cost is waiting for memory, so it is asked for before it is needed. Of a chunk of packets first the
-    /// places in the index, then the first lines of the records: all at once, since a processor holds up what comes
-    /// after until it has found the page, but finds several pages at a time. The rest of each record, which is in the
-    /// same page, is asked for a few packets before it is folded in, so that no more lines are under way than can be.
+    /// Much of the cost is waiting for memory, so it is asked for before it is needed: of a chunk of packets first the
+    /// places in the index, then the records. All at once, since a processor holds up what comes after until it has
+    /// found the page, but finds several pages at a time.
     pub fn observe(&mut self, tick: Tick, packets: &[ParsedPacket], listener: &mut impl Listener) {
         self.advance(tick, listener);
         let now = self.own(tick);
@@ -79,12 +76,7 @@ impl ConnectionTracker {
             let prepared = &mut prepared[..packets.len()];
             self.prepare(packets, prepared, listener);
             prepared.iter_mut().for_each(|prepared| self.find(prepared));
-            prepared.iter().take(AHEAD).for_each(|first| self.prefetch_rest(first));
-            for (at, packet) in packets.iter().enumerate() {
-                if let Some(soon) = prepared.get(at + AHEAD) {
-                    self.prefetch_rest(soon);
-                }
-                let prepared = &prepared[at];
+            for (packet, prepared) in packets.iter().zip(prepared) {
                 if let Some(table) = self.tables.get_mut(prepared.table) {
                     table.observe(&self.rules, now, prepared, packet, listener);
                 }
@@ -97,33 +89,23 @@ impl ConnectionTracker {
     #[inline]
     fn prepare(&self, packets: &[ParsedPacket], prepared: &mut [Prepared], listener: &mut impl Listener) {
         for (packet, prepared) in packets.iter().zip(prepared) {
-            let Some((key, sender)) = FlowKey::of(packet) else {
+            let Some(known) = Prepared::of(packet, &self.hash) else {
                 prepared.table = NO_TABLE;
                 untracked(packet, listener);
                 continue;
             };
-            let hash = self.hash.hash(&key);
-            let table = hash::partition(hash) - self.first_partition;
-            if let Some(table) = self.tables.get(table) {
-                table.prefetch_index(hash);
+            *prepared = Prepared { table: hash::partition(known.hash) - self.first_partition, ..known };
+            if let Some(table) = self.tables.get(prepared.table) {
+                table.prefetch_index(prepared.hash);
             }
-            *prepared = Prepared { key, hash, hint: 0, sender, table };
         }
     }
 
-    /// Asks for the rest of a record that was found.
-    #[inline]
-    fn prefetch_rest(&self, prepared: &Prepared) {
-        if let Some(table) = self.tables.get(prepared.table) {
-            table.prefetch_rest(prepared.hint);
-        }
-    }
-
-    /// Looks into the index and asks for the beginning of the record.
+    /// Looks into the index and asks for the record.
     #[inline]
     fn find(&self, prepared: &mut Prepared) {
         if let Some(table) = self.tables.get(prepared.table) {
-            prepared.hint = table.hint(prepared.hash);
+            prepared.hint = table.hint(prepared);
         }
     }
 

@@ -15,6 +15,7 @@ mod reject;
 mod tests;
 mod transport;
 mod unread;
+mod usual;
 
 pub use direction::Perspective;
 pub use parse::{parse, parse_into};

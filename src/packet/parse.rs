@@ -1,7 +1,7 @@
 //! One frame in, one [`ParsedPacket`] out.
 
 use super::unread::Stop;
-use super::{Address, Frame, ParsedPacket, Perspective, VlanStack, link};
+use super::{Address, Frame, ParsedPacket, Perspective, VlanStack, link, usual};
 use super::{Attribution, Cast, Direction, Ethertype, Fragment, Header, Network, Transport};
 
 /// Reads one frame as far as it can be read.
@@ -12,8 +12,8 @@ use super::{Attribution, Cast, Direction, Ethertype, Fragment, Header, Network, 
 ///
 /// Bounds: no allocation; at most 16 headers of one frame are walked.
 ///
-/// Each layer writes what it learns straight into the packet and goes on to the next, so nothing is carried up through
-/// results and copied, and what was read before a stop stands by itself.
+/// The usual frame is read in one go. Of any other, each layer writes what it learns straight into the packet and goes on
+/// to the next, so nothing is carried up through results and copied, and what was read before a stop stands by itself.
 #[inline]
 pub fn parse(frame: &Frame<'_>, perspective: &Perspective) -> ParsedPacket {
     let mut packet = ParsedPacket::default();
@@ -24,10 +24,8 @@ pub fn parse(frame: &Frame<'_>, perspective: &Perspective) -> ParsedPacket {
 /// As [`parse`], over whatever `packet` was. For loops: a packet that is returned and put in its place is copied twice.
 #[inline]
 pub fn parse_into(frame: &Frame<'_>, perspective: &Perspective, packet: &mut ParsedPacket) {
-    *packet = unread(frame);
-    if let Err(stop) = link::read(frame, packet) {
-        packet.truncated = stop == Stop::Cut;
-        packet.reject = stop.reject();
+    if !usual::read(frame, packet) {
+        read_layers(frame, packet);
     }
     packet.direction = match frame.meta.direction.or_else(|| link::direction(frame)) {
         Some(known) => known,
@@ -35,9 +33,19 @@ pub fn parse_into(frame: &Frame<'_>, perspective: &Perspective, packet: &mut Par
     };
 }
 
+/// Reads a frame of any kind layer by layer; the direction is left open.
+#[inline(never)]
+pub(super) fn read_layers(frame: &Frame<'_>, packet: &mut ParsedPacket) {
+    *packet = unread(frame);
+    if let Err(stop) = link::read(frame, packet) {
+        packet.truncated = stop == Stop::Cut;
+        packet.reject = stop.reject();
+    }
+}
+
 /// What the record header alone says of a frame.
 #[inline]
-fn unread(frame: &Frame<'_>) -> ParsedPacket {
+pub(super) fn unread(frame: &Frame<'_>) -> ParsedPacket {
     let meta = &frame.meta;
     ParsedPacket {
         timestamp: meta.timestamp,

@@ -7,7 +7,7 @@ use super::quantiles::Samples;
 use super::{Buckets, CONVERSATIONS, Config, Counters, TCP_FLAGS, TcpCounters, Volume, conversation};
 use crate::flow::State;
 use crate::packet::{
-    Attribution, Cast, Ethertype, Fragment, Header, Network, ParsedPacket, TcpSegment, Transport, flag,
+    Attribution, Cast, Direction, Ethertype, Fragment, Header, Network, ParsedPacket, TcpSegment, Transport, flag,
 };
 use crate::time::Timestamp;
 use hashbrown::HashMap;
@@ -63,17 +63,26 @@ impl InterfaceTally {
         }
     }
 
-    /// Counts frames. Sums that every frame adds to are kept in registers on the way.
+    /// Counts frames. Sums that every frame adds to are kept in registers on the way; what is received is what is not
+    /// transmitted.
     pub(super) fn packets(&mut self, packets: &[ParsedPacket]) {
         let (mut captured_bytes, mut cut_packets) = (0, 0);
+        let (mut bytes, mut transmitted) = (0, Volume::default());
         let (mut first_seen, mut last_seen) = (Timestamp::MAX, Timestamp::MIN);
         for packet in packets {
             captured_bytes += u64::from(packet.caplen);
             cut_packets += u64::from(packet.caplen < packet.wire_len);
+            bytes += u64::from(packet.wire_len);
+            let is_transmitted = packet.direction == Direction::Transmit;
+            transmitted.packets += u64::from(is_transmitted);
+            transmitted.bytes += if is_transmitted { u64::from(packet.wire_len) } else { 0 };
             first_seen = first_seen.min(packet.timestamp);
             last_seen = last_seen.max(packet.timestamp);
             self.packet(packet);
         }
+        let received = Volume { packets: packets.len() as u64 - transmitted.packets, bytes: bytes - transmitted.bytes };
+        self.counters.volume[Direction::Receive as usize].add(&received);
+        self.counters.volume[Direction::Transmit as usize].add(&transmitted);
         self.counters.captured_bytes += captured_bytes;
         self.counters.cut_packets += cut_packets;
         self.first_seen = self.first_seen.min(first_seen.as_nanos());
@@ -84,7 +93,6 @@ impl InterfaceTally {
     fn packet(&mut self, packet: &ParsedPacket) {
         let counters = &mut self.counters;
         let direction = packet.direction as usize;
-        counters.volume[direction].count(packet.wire_len);
         counters.protocols[direction][conversation(packet.network, packet.transport)].count(packet.wire_len);
         self.lengths.count(packet.wire_len);
         match packet.header {

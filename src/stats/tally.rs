@@ -88,6 +88,11 @@ impl Tally {
         self.interfaces.resize(interfaces, self.blank.clone());
     }
 
+    /// Takes what flows of the partitions before this one moved, if the rest follows at once by [`Tally::talkers`].
+    pub fn talkers_before(&mut self, partition: usize, sketches: &mut TalkerSketches) {
+        sketches.hand_over_before(partition, &mut self.talkers);
+    }
+
     /// Takes what flows moved since the last call: when a tick ends on a whole second, before a time step, and at the
     /// end.
     pub fn talkers(&mut self, sketches: &mut TalkerSketches) {

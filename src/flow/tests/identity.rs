@@ -1,6 +1,7 @@
 //! Which packets are one flow.
 
 use super::*;
+use crate::flow::key::{Narrow, Wide};
 use crate::packet::InterfaceId;
 use proptest::prelude::*;
 
@@ -34,6 +35,28 @@ proptest! {
         let (key_a, key_b) = (FlowKey::of(&a).unwrap().0, FlowKey::of(&b).unwrap().0);
         prop_assert_eq!(key_a == key_b, canonical(&a) == canonical(&b));
         prop_assert_eq!(key_a == key_b, key_a.words() == key_b.words());
+    }
+
+    #[test]
+    fn a_key_is_its_two_parts_and_the_short_way_for_ipv4_makes_the_same_of_a_packet(
+        packet in any_packet(),
+        ends in any::<[[u8; 16]; 2]>(),
+        ports in any::<[u16; 2]>(),
+    ) {
+        let address = |end: [u8; 16]| match packet.network {
+            Network::Ipv4 => Address::v4([end[0], end[1], end[2], end[3]]),
+            _ => Address(end),
+        };
+        let (source, destination) = (address(ends[0]), address(ends[1]));
+        let packet = ParsedPacket { source, destination, source_port: ports[0], destination_port: ports[1], ..packet };
+        let (key, sender) = FlowKey::of(&packet).unwrap();
+        let narrow = Narrow::of(&key);
+        prop_assert_eq!(narrow.with(&Wide::of(&key)), key);
+        prop_assert_eq!(narrow.transport(), key.transport());
+        if !key.is_wide() {
+            prop_assert_eq!(Narrow::of_ipv4(&packet), Some((narrow, sender)));
+            prop_assert_eq!(narrow.words(), key.words());
+        }
     }
 
     #[test]
@@ -82,4 +105,41 @@ fn packets_without_a_flow_are_counted_by_reason() {
     // What is unreadable is counted as truncated or rejected.
     assert_eq!(log.untracked, [Untracked::Fragment, Untracked::NotIp]);
     assert!(tracker.is_empty());
+}
+
+#[test]
+fn flows_that_differ_in_a_prefix_or_a_tag_only_have_their_own_records() {
+    let plain = packet(17, (1, 53), (2, 4000));
+    let tagged = |id| ParsedPacket { vlan: VlanStack::default().push(id).unwrap(), ..plain };
+    let prefixed = |first: u8| {
+        let address = |last| Address([first, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10, 0, 0, last]);
+        ParsedPacket { network: Network::Ipv6, source: address(1), destination: address(2), ..plain }
+    };
+    let packets = [plain, tagged(1), tagged(2), prefixed(0), prefixed(0x20), prefixed(0xfd)];
+    let mut tracker = tracker(Config::default());
+    (0..3).for_each(|_| tracker.observe(tick(1), &packets, &mut Log::default()));
+    let mut keys: Vec<_> = tracker.records().map(|record| record.key).collect();
+    let mut expected: Vec<_> = packets.iter().map(|packet| FlowKey::of(packet).unwrap().0).collect();
+    keys.sort();
+    expected.sort();
+    assert_eq!(keys, expected);
+    assert!(tracker.records().all(|record| record.stats.packets_c2s == 3));
+    tracker.check();
+}
+
+#[test]
+fn no_packet_is_forgotten_when_a_small_count_is_full() {
+    let (request, reply) = (packet(17, (1, 53), (2, 4000)), packet(17, (2, 4000), (1, 53)));
+    let mut tracker = tracker(Config::default());
+    for round in 0..5 {
+        tracker.observe(tick(round), &[request; 200], &mut Log::default());
+        tracker.observe(tick(round), &[reply; 77], &mut Log::default());
+        if round == 2 {
+            tracker.drain_deltas(|_, _| ());
+        }
+        let stats = tracker.records().next().unwrap().stats;
+        let count = round + 1;
+        assert_eq!((stats.packets_c2s, stats.packets_s2c), (200 * count, 77 * count));
+        assert_eq!((stats.bytes_c2s, stats.bytes_s2c), (20_000 * count, 7_700 * count));
+    }
 }

@@ -6,6 +6,7 @@ mod hostile;
 mod link;
 mod network;
 mod transport;
+mod usual;
 
 use super::build::{self, Builder};
 use super::*;

@@ -94,13 +94,15 @@ impl Key for Service {
 #[derive(Clone, Debug)]
 pub struct TalkerSketches {
     partitions: Vec<Option<Box<Sketch>>>,
+    /// Partitions before this one were handed over already, of those that are handed over now.
+    handed: usize,
     share: usize,
 }
 
 impl TalkerSketches {
     /// Nothing, for as many keys as configured.
     pub fn new(config: TalkerConfig) -> Self {
-        Self { partitions: vec![None; PARTITIONS], share: (config.keys / PARTITIONS).max(1) }
+        Self { partitions: vec![None; PARTITIONS], handed: 0, share: (config.keys / PARTITIONS).max(1) }
     }
 
     /// Takes what a flow of `partition` moved.
@@ -111,13 +113,31 @@ impl TalkerSketches {
         }
     }
 
-    /// Hands everything over, in the order of partitions.
-    pub(super) fn hand_over(&mut self, talkers: &mut Talkers) {
-        for sketch in self.partitions.iter_mut().flatten() {
+    /// Hands over what is before `partition`, in the order of partitions; the rest must follow by
+    /// [`TalkerSketches::hand_over`].
+    ///
+    /// A sketch that was handed over is empty, and still in the processor's cache: it goes on to the next partition, if
+    /// that has nothing yet.
+    pub(super) fn hand_over_before(&mut self, partition: usize, talkers: &mut Talkers) {
+        for handed in self.handed..partition.min(PARTITIONS) {
+            let Some(sketch) = &mut self.partitions[handed] else { continue };
             sketch.hosts.hand_over(&mut talkers.hosts);
             sketch.pairs.hand_over(&mut talkers.pairs);
             sketch.services.hand_over(&mut talkers.services);
+            let next = self.partitions.get(handed + 1);
+            if next.is_some_and(|next| next.as_ref().is_none_or(|next| next.is_empty())) {
+                self.partitions.swap(handed, handed + 1);
+            }
         }
+        self.handed = partition;
+    }
+
+    /// Hands everything over, in the order of partitions.
+    pub(super) fn hand_over(&mut self, talkers: &mut Talkers) {
+        self.hand_over_before(PARTITIONS, talkers);
+        self.handed = 0;
+        // All are empty now: the one that went from partition to partition begins again.
+        self.partitions.swap(0, PARTITIONS - 1);
         talkers.keep_within_limit();
     }
 }
@@ -133,6 +153,10 @@ struct Sketch {
 impl Sketch {
     fn new(share: usize) -> Self {
         Self { hosts: Summary::new(share), pairs: Summary::new(share), services: Summary::new(share) }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.hosts.is_empty()
     }
 
     fn add(&mut self, delta: &FlowDelta) {

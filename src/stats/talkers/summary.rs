@@ -25,6 +25,10 @@ impl<K: Key> Summary<K> {
         Self { list: List::default(), limit, index: HashTable::new(), hasher }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
     /// Adds to the row of `key`.
     pub(super) fn add(&mut self, key: K, moved: Moved) {
         add(&mut self.list.total, moved);
