@@ -52,13 +52,13 @@ pub(super) struct Record {
     pub(super) marks: u8,
 }
 
-/// What else there is of a flow: written when it is made, changes its state or its timer, once a second for its totals,
-/// and when packets are late. One cache line too.
+/// Wire bytes by sender without those of [`Record::delta`]: apart from all else, since once a second they are added to.
+pub(super) type Total = [u64; 2];
+
+/// What else there is of a flow: written when it is made, changes its state or its timer, when a count of packets is full,
+/// and when packets are late.
 #[derive(Clone, Debug)]
-#[repr(C, align(64))]
 pub(super) struct Rest {
-    /// By sender, in wire bytes, without those of [`Record::delta`].
-    pub(super) bytes: [u64; 2],
     /// By sender, without those of [`Record::packets`].
     pub(super) packets: [u64; 2],
     pub(super) first_seen: Timestamp,
@@ -82,7 +82,7 @@ const RESET: u8 = 64;
 /// That RST answered the SYN.
 const REJECTED: u8 = 128;
 
-const _: () = assert!(size_of::<Record>() == 64 && size_of::<Rest>() == 64);
+const _: () = assert!(size_of::<Record>() == 64 && size_of::<Rest>() == 48);
 
 impl Record {
     /// The record that a packet opens in tick `tick`.
@@ -191,10 +191,10 @@ impl Record {
 
     /// Takes out what moved since the last time, and adds it to the totals.
     #[inline]
-    pub(super) fn take_delta(&mut self, rest: &mut Rest) -> Option<[u64; 2]> {
+    pub(super) fn take_delta(&mut self, total: &mut Total) -> Option<[u64; 2]> {
         let [low, high] = std::mem::take(&mut self.delta).map(u64::from);
-        rest.bytes[0] += low;
-        rest.bytes[1] += high;
+        total[0] += low;
+        total[1] += high;
         (low + high > 0).then_some([low, high])
     }
 
@@ -206,9 +206,9 @@ impl Record {
     }
 
     /// The record as readers see it.
-    pub(super) fn read(&self, rest: &Rest, key: FlowKey, end_reason: Option<EndReason>) -> FlowRecord {
+    pub(super) fn read(&self, total: &Total, rest: &Rest, key: FlowKey, end_reason: Option<EndReason>) -> FlowRecord {
         let initiator = self.initiator();
-        let bytes = |sender: Sender| rest.bytes[sender as usize] + u64::from(self.delta[sender as usize]);
+        let bytes = |sender: Sender| total[sender as usize] + u64::from(self.delta[sender as usize]);
         let packets = |sender: Sender| rest.packets[sender as usize] + u64::from(self.packets[sender as usize]);
         FlowRecord {
             key,
@@ -230,6 +230,6 @@ impl Record {
 
 impl Rest {
     fn new(first_seen: Timestamp, past: Past) -> Self {
-        Self { bytes: [0; 2], packets: [0; 2], first_seen, past, links: Links::default() }
+        Self { packets: [0; 2], first_seen, past, links: Links::default() }
     }
 }

@@ -11,7 +11,7 @@ use super::expiry::{Linked, Links, Wheel};
 use super::index::{Index, NONE};
 use super::key::{Narrow, Sender, Wide};
 use super::prefetch::prefetch;
-use super::record::{FREE, FlowDelta, LISTED, Record, Rest};
+use super::record::{FREE, FlowDelta, LISTED, Record, Rest, Total};
 use super::report::report;
 use super::rtt::RoundTrips;
 use super::rules::Rules;
@@ -58,6 +58,8 @@ pub(super) struct Table {
     hash: HashKey,
     records: Vec<Record>,
     /// By slot, as the records.
+    totals: Vec<Total>,
+    /// By slot, as the records.
     rests: Vec<Rest>,
     /// By slot, up to the last flow that has such a part of its key: none where all is IPv4 without tags.
     wides: Vec<Wide>,
@@ -89,6 +91,7 @@ impl Table {
             hash,
             // Reserved, not touched: memory becomes resident as records are made.
             records: Vec::with_capacity(rules.cap),
+            totals: Vec::with_capacity(rules.cap),
             rests: Vec::with_capacity(rules.cap),
             wides: Vec::new(),
             opened: Vec::new(),
@@ -139,7 +142,7 @@ impl Table {
 
     /// Bytes of memory that hold flows.
     pub(super) fn memory(&self) -> usize {
-        self.records.len() * (size_of::<Record>() + size_of::<Rest>())
+        self.records.len() * (size_of::<Record>() + size_of::<Total>() + size_of::<Rest>())
             + self.wides.len() * size_of::<Wide>()
             + self.index.memory()
             + self.half_open.memory()
@@ -194,7 +197,7 @@ impl Table {
         let record = &self.records[slot as usize];
         let seen = rules.seen(sender, record.initiator(), segment, packet);
         let silence = packet.timestamp.nanos_since(record.last_seen);
-        let sent = self.rests[slot as usize].bytes[sender as usize] + u64::from(record.delta[sender as usize]);
+        let sent = self.totals[slot as usize][sender as usize] + u64::from(record.delta[sender as usize]);
         is_reused_by(&record.halves, record.state, &seen, silence, sent)
     }
 
@@ -242,10 +245,12 @@ impl Table {
         let slot = if let Some(slot) = self.free.pop() {
             record.marks |= self.records[slot as usize].marks & LISTED;
             self.records[slot as usize] = record;
+            self.totals[slot as usize] = Total::default();
             self.rests[slot as usize] = rest;
             slot
         } else {
             self.records.push(record);
+            self.totals.push(Total::default());
             self.rests.push(rest);
             (self.records.len() - 1) as u32
         };
@@ -463,7 +468,7 @@ impl Table {
     fn take_delta(&mut self, slot: u32) -> Option<FlowDelta> {
         let record = &mut self.records[slot as usize];
         let low_is_initiator = record.initiator() == Sender::Low;
-        let [bytes_from_low, bytes_from_high] = record.take_delta(&mut self.rests[slot as usize])?;
+        let [bytes_from_low, bytes_from_high] = record.take_delta(&mut self.totals[slot as usize])?;
         Some(FlowDelta { key: self.key(slot), low_is_initiator, bytes_from_low, bytes_from_high })
     }
 
@@ -473,7 +478,7 @@ impl Table {
         for (place, &slot) in listed.iter().enumerate() {
             if let Some(&soon) = listed.get(place + AHEAD) {
                 prefetch(&self.records, soon as usize);
-                prefetch(&self.rests, soon as usize);
+                prefetch(&self.totals, soon as usize);
             }
             self.records[slot as usize].marks &= !LISTED;
             if let Some(delta) = self.take_delta(slot) {
@@ -496,7 +501,8 @@ impl Table {
 
     /// A record as readers see it.
     fn read(&self, slot: u32, end_reason: Option<EndReason>) -> FlowRecord {
-        self.records[slot as usize].read(&self.rests[slot as usize], self.key(slot), end_reason)
+        let (total, rest) = (&self.totals[slot as usize], &self.rests[slot as usize]);
+        self.records[slot as usize].read(total, rest, self.key(slot), end_reason)
     }
 
     /// The live records in these slots, with their own slot.
