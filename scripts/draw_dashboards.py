@@ -168,7 +168,10 @@ def draw_lines(panel, answers, span, width, height):
             parts.append(f'<circle cx="{path.split(",")[0]}" cy="{path.split(",")[1]}" r="2" fill="{shade}"/>')
     body = f'<svg width="{width}" height="{plot + 14}">{"".join(parts)}</svg>'
     table = "<tr><th></th><th>mean</th><th>max</th><th>last</th></tr>"
-    for n, (name, _, values) in enumerate(lines[:rows]):
+    # As the legends of the documents are sorted.
+    largest = sorted(range(len(lines)), key=lambda n: -max(lines[n][2], default=-math.inf))
+    for n in largest[:rows]:
+        name, _, values = lines[n]
         cells = [sum(values) / len(values), max(values), values[-1]] if values else [math.nan] * 3
         cells = "".join(f"<td>{shown(v, unit)}</td>" for v in cells)
         table += f'<tr><td><span class="s" style="background:{PALETTE[n % len(PALETTE)]}"></span>{html.escape(name)}</td>{cells}</tr>'

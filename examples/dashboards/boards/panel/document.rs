@@ -153,6 +153,7 @@ impl Panel {
                 "legend": {
                     "displayMode": "table", "placement": "bottom", "showLegend": true,
                     "calcs": ["mean", "max", "lastNotNull"],
+                    "sortBy": "Max", "sortDesc": true,
                 },
                 "tooltip": { "mode": "multi", "sort": "desc" },
             }),
