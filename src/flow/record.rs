@@ -223,7 +223,7 @@ impl Record {
                 state: self.state,
             },
             end_reason,
-            tcp_flags: [c2s, s2c].map(|sender| self.halves[sender].flags()),
+            tcp_flags: [initiator, initiator.other()].map(|sender| self.halves[sender as usize].flags()),
         }
     }
 }

@@ -199,7 +199,7 @@ impl Shard {
     /// Partition by partition, so that what is summed up of one is taken while it is in the processor's cache. With a million
     /// flows this takes tens of milliseconds; a question is not held up for so long.
     fn take_talkers(&mut self) {
-        for table in 0..self.partitions {
+        for table in 0..self.partitions.len() {
             let Counts { tally, talkers, .. } = &mut self.counts;
             self.tracker.drain_deltas_of(table, |partition, delta| {
                 tally.talkers_before(partition, talkers);

@@ -49,6 +49,10 @@ const LISTED: &[(&str, Expected, &str)] = &[
     ("netmon_history_dropped_records_total", Either, "the disk may be busy"),
     ("netmon_history_quarantined_total", Zero, "the store is whole"),
     ("netmon_history_pruned_records_total", Zero, "nothing is a day old"),
+    ("netmon_otlp_export_failures_total", Either, "an answer may be late where the machine is busy"),
+    ("netmon_otlp_dropped_spans_total", Zero, "the collector takes them all"),
+    ("netmon_ipfix_records_lost_total", Either, "the kernel may say in between that nobody listens"),
+    ("netmon_flow_log_records_lost_total", Zero, "the disk is not full"),
 ];
 
 /// What to expect of a query.

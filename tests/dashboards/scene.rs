@@ -20,7 +20,8 @@ pub struct Scene {
     _others: Vec<Running>,
 }
 
-/// Every optional group, a receiver that listens and one that does not, and rules in each state.
+/// Every optional group, a receiver that listens and one that does not, rules in each state, and all that leaves. Who gets the
+/// hook takes what is pushed too; nobody listens for IPFIX.
 const CONFIG: &str = "
 aggregation:
   talkers: { export: true }
@@ -39,6 +40,10 @@ alerts:
 receivers:
   - { name: hook, group_wait: 0s, webhook: { url: 'http://192.0.2.2/hook' } }
   - { name: nobody, group_wait: 0s, webhook: { url: 'http://127.0.0.1:9/' } }
+export:
+  ipfix: [{ to: 'udp://192.0.2.2:4739' }]
+telemetry:
+  otlp: { endpoint: 'http://192.0.2.2', metrics: { interval: 5s } }
 ";
 
 impl Scene {
@@ -59,6 +64,8 @@ impl Scene {
         let launch = launch.backend("raw").set("capture.buffer", "256KiB");
         let state = directory.path().join("state");
         let launch = launch.option("--config", config.to_str().expect("a path is text")).set("history.enabled", "true");
+        let flows = directory.path().join("flows.jsonl");
+        let launch = launch.set("export.flow_log", flows.to_str().expect("a path is text"));
         let netmon = launch.set("state.directory", state.to_str().expect("a path is text")).start();
         others.push(start_prometheus(&wire, directory.path()));
         Self { wire, netmon, directory, _others: others }

@@ -1,4 +1,4 @@
-//! netmon itself: what it costs, how it is confined, how its API and history fare.
+//! netmon itself: what it costs, how it is confined, how its API, its history and what leaves it fare.
 
 use super::board::Board;
 use super::panel::Panel;
@@ -16,6 +16,7 @@ pub fn board() -> Board {
         .row("Configuration and the page", configuration())
         .row("API", api())
         .row("History", history())
+        .row("What is pushed, and flows that leave", exports())
 }
 
 fn numbers() -> Vec<Panel> {
@@ -143,5 +144,39 @@ fn history() -> Vec<Panel> {
             .size(8, 8)
             .note("Smaller than `history.flows.floor`, or beyond `history.flows.rate`.")
             .ask(series("netmon_history_left_out_flows_total").rate(BY_HOST), HOST),
+    ]
+}
+
+fn exports() -> Vec<Panel> {
+    let by_signal = &["instance", "signal"];
+    vec![
+        Panel::lines("Exports to the collector of OpenTelemetry")
+            .size(8, 8)
+            .ask(series("netmon_otlp_exports_total").rate(by_signal), "{{instance}} {{signal}}")
+            .ask(
+                series("netmon_otlp_export_failures_total").rate(&["instance", "signal", "reason"]).if_any(),
+                "{{instance}} {{signal}} failed: {{reason}}",
+            ),
+        Panel::lines("Since the collector last took something")
+            .size(8, 8)
+            .ask(series("netmon_otlp_last_success_timestamp_seconds").max(by_signal).age(), "{{instance}} {{signal}}")
+            .bad_from(180.0, 900.0),
+        Panel::lines("Spans that were not sent")
+            .size(8, 8)
+            .ask(series("netmon_otlp_dropped_spans_total").rate(BY_HOST), HOST)
+            .orange_from(1.0),
+        Panel::lines("Flows that leave")
+            .ask(series("netmon_ipfix_records_total").rate(BY_HOST), "{{instance}} IPFIX records")
+            .ask(series("netmon_flow_log_records_total").rate(BY_HOST), "{{instance}} lines of the log"),
+        Panel::lines("Flows that did not arrive")
+            .ask(
+                series("netmon_ipfix_records_lost_total").rate(&["instance", "reason"]),
+                "{{instance}} IPFIX: {{reason}}",
+            )
+            .ask(
+                series("netmon_flow_log_records_lost_total").rate(&["instance", "reason"]),
+                "{{instance}} log: {{reason}}",
+            )
+            .orange_from(1.0),
     ]
 }
