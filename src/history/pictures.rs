@@ -185,9 +185,13 @@ mod tests {
         Record { interface: interface.into(), start, measures }
     }
 
-    /// Of each picture: its second, and of each interface whether it was captured, bytes of the window and of its peak.
-    fn shown(records: Vec<Record>) -> (Vec<(u64, Vec<(bool, u64, u64)>)>, u64) {
-        let (mut pictures, mut seen) = (Pictures::new(Tier::Second, Duration::from_secs(3)), Vec::new());
+    /// Its second, and of each interface whether it was captured, bytes of the window and of its peak.
+    type Seen = (u64, Vec<(bool, u64, u64)>);
+
+    /// What each picture was, and the seconds that were recorded of no interface.
+    fn shown(records: Vec<Record>) -> (Vec<Seen>, u64) {
+        let mut pictures = Pictures::new(Tier::Second, Duration::from_secs(3));
+        let mut seen: Vec<Seen> = Vec::new();
         let mut note = |snapshot: &Snapshot| {
             let of = |interface: &Arc<InterfaceSnapshot>| {
                 let window = &interface.windows[0];
