@@ -15,6 +15,7 @@
 
 mod catalogue;
 mod decimal;
+mod describe;
 mod exporter;
 mod family;
 mod history;
@@ -28,6 +29,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub use describe::{Described, described};
 pub use exporter::Exporter;
 pub use history::{HistoryState, PRUNE_REASONS, TIERS, WRITE_BOUNDS};
 pub use notifications::{

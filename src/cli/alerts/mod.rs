@@ -3,7 +3,7 @@
 mod backtest;
 mod daemon;
 mod expect;
-mod metrics;
+pub(super) mod metrics;
 mod send;
 pub(super) mod show;
 mod silence;
