@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes packages from the release build, below target/dist.
+# Makes packages below target/dist, from the release build; PROFILE=dev is for trying the packaging itself.
 #
 # usage: scripts/package.sh deb|tarball|libpcap
 #
@@ -11,6 +11,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
+profile=${PROFILE:-release}
+case $profile in dev) built=$target/debug ;; *) built=$target/$profile ;; esac
 dist=$PWD/target/dist # Cargo.toml names it too
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 # Files have the time of the last commit, so that the same source gives the same package.
@@ -37,15 +39,15 @@ CHANGELOG
 make_deb() {
     local cargo_deb root=$dist/root maintainer
     cargo_deb=$(PATH=$target/tools/cargo/bin:$PATH command -v cargo-deb) || die "there is no cargo-deb: scripts/setup.sh package"
-    cargo build --locked --release --bin netmon
+    cargo build --locked --profile "$profile" --bin netmon
     rm -rf "$root"
-    DESTDIR=$root PREFIX=/usr sysconfdir=/etc zshdir=/usr/share/zsh/vendor-completions BINARY=$target/release/netmon \
+    DESTDIR=$root PREFIX=/usr sysconfdir=/etc zshdir=/usr/share/zsh/vendor-completions BINARY=$built/netmon \
         scripts/install.sh install 2>/dev/null
     # Debian's names for them; what all packages can link to is not shipped again.
     mv "$root/usr/share/doc/netmon/CHANGELOG.md" "$root/usr/share/doc/netmon/changelog"
     maintainer=${MAINTAINER:-$(sed -n '/^\[package.metadata.deb\]/,/^\[/s/^maintainer = "\(.*\)"/\1/p' Cargo.toml)}
     debian_changelog "$maintainer" >"$dist/changelog.Debian"
-    "$cargo_deb" --locked --no-build --strip --no-dbgsym --maintainer "$maintainer" --output "$dist/"
+    "$cargo_deb" --locked --no-build --profile "$profile" --strip --no-dbgsym --maintainer "$maintainer" --output "$dist/"
 }
 
 # Debian's source, without touching what apt knows of this system.
@@ -89,11 +91,11 @@ make_libpcap() {
 # Links the program of the ordinary release build once more, against what stands in one directory.
 link_statically() { # INTO
     make_libpcap
-    cargo rustc --locked --release --bin netmon -- -L "native=$dist/libpcap/lib"
-    install -m 0755 "$target/release/netmon" "$1"
+    cargo rustc --locked --profile "$profile" --bin netmon -- -L "native=$dist/libpcap/lib"
+    install -m 0755 "$built/netmon" "$1"
     strip "$1"
     # The next ordinary build links against the system's again.
-    rm -f "$target/release/netmon"
+    rm -f "$built/netmon"
 }
 
 needs_only_glibc() { # PROGRAM

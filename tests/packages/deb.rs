@@ -3,7 +3,7 @@
 use crate::rig::{START, Wire, can_run};
 use crate::root::Root;
 use crate::support::running::{Running, wait_until};
-use crate::{must, packaged};
+use crate::{must, packaged, within};
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
@@ -125,11 +125,11 @@ fn manual_pages_can_be_read(root: &Root) {
 /// Started as root, without systemd: it becomes the user that the package made, and counts.
 fn the_daemon_runs_as_its_user(root: &Root) {
     let wire = Wire::new();
-    let mut netmon = wire.monitor.command("chroot");
-    netmon.arg(root).args(["netmon", "run", "--config", "/etc/netmon/netmon.yaml", "--interface", "m0"]);
+    let mut netmon = within(&wire, &root.path(""));
+    netmon.args(["netmon", "run", "--config", "/etc/netmon/netmon.yaml", "--interface", "m0"]);
     std::fs::create_dir_all(root.path("run/netmon")).expect("as RuntimeDirectory= does");
-    let mut running = Running::start(netmon.stderr(Stdio::null()));
-    let healthy = || wire.monitor.command("chroot").arg(root).args(["netmon", "health"]).output().ok();
+    let mut running = Running::start(netmon.stdout(Stdio::null()));
+    let healthy = || within(&wire, &root.path("")).args(["netmon", "health"]).output().ok();
     wait_until("netmon to be ready", START, || healthy().filter(|output| output.status.success()));
     let user = must(root.command("id").args(["-u", "netmon"]));
     let owner = must(root.command("stat").args(["--format", "%u", "/var/lib/netmon/history.redb"]));

@@ -13,6 +13,7 @@ mod deb;
 mod root;
 mod tarball;
 
+use rig::Wire;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -25,6 +26,13 @@ fn packaged(end: &str) -> PathBuf {
     let newest =
         found.max_by_key(|file| std::fs::metadata(file).and_then(|data| data.modified()).expect("it has a time"));
     newest.unwrap_or_else(|| panic!("{} has no *{end}: `make deb tarball`", dist.display()))
+}
+
+/// A program in a root on the monitor's side of a wire, with the `/proc` that every Linux has; it goes with the program.
+fn within(wire: &Wire, root: &Path) -> Command {
+    let mut command = wire.monitor.command("sh");
+    command.args(["-c", r#"mkdir -p "$0/proc" && mount -t proc proc "$0/proc" && exec chroot "$0" "$@""#]).arg(root);
+    command
 }
 
 /// Runs to the end, which has to be a good one; what it printed.

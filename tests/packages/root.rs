@@ -1,7 +1,6 @@
 //! A Debian root of its own, as debootstrap makes it.
 
 use crate::must;
-use crate::support::text;
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -12,17 +11,39 @@ use tempfile::TempDir;
 pub struct Root(TempDir);
 
 impl Root {
-    /// The smallest system, with what netmon's package depends on and a policy that no service is started.
+    /// The smallest system, with what netmon's package depends on and a policy that no service is started. Made once.
     pub fn debian() -> Self {
         let root = Self(tempfile::tempdir().expect("a directory"));
+        let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/dist/debian.tar");
+        let tar = |how: &str| {
+            must(
+                Command::new("tar")
+                    .args([how, "--numeric-owner", "-C"])
+                    .arg(root.0.path())
+                    .arg("-f")
+                    .arg(&kept)
+                    .arg("."),
+            )
+        };
+        if kept.exists() {
+            tar("-x");
+        } else {
+            root.make();
+            tar("-c");
+        }
+        // Or nobody but root could be in it.
+        std::fs::set_permissions(root.0.path(), PermissionsExt::from_mode(0o755)).expect("it is ours");
+        root
+    }
+
+    fn make(&self) {
         let (suite, mirror) = release();
-        must(Command::new("debootstrap").args(["--variant=minbase", &suite]).arg(root.0.path()).arg(&mirror));
-        let policy = root.path("usr/sbin/policy-rc.d");
+        must(Command::new("debootstrap").args(["--variant=minbase", &suite]).arg(self.0.path()).arg(&mirror));
+        let policy = self.path("usr/sbin/policy-rc.d");
         std::fs::write(&policy, "#!/bin/sh\nexit 101\n").expect("it can be written");
         std::fs::set_permissions(&policy, PermissionsExt::from_mode(0o755)).expect("it is ours");
-        root.apt(&["update"]);
-        root.apt(&["install", "libpcap0.8", "systemd"]);
-        root
+        self.apt(&["update"]);
+        self.apt(&["install", "libpcap0.8", "systemd"]);
     }
 
     /// A place below it.
@@ -69,21 +90,9 @@ fn release() -> (String, String) {
     let files = must(Command::new("apt-get").args([
         "indextargets",
         "--format",
-        "$(RELEASE) $(REPO_URI)",
+        "$(CODENAME) $(REPO_URI)",
         "Created-By: Packages",
     ]));
     let source = files.lines().find_map(|line| line.strip_prefix(&format!("{suite} ")));
     (suite.to_owned(), source.expect("apt knows where this release is from").to_owned())
-}
-
-impl AsRef<Path> for Root {
-    fn as_ref(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl std::fmt::Display for Root {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(text(self.0.path()))
-    }
 }
