@@ -70,9 +70,19 @@ impl Root {
         format!("/{name}")
     }
 
-    /// Every file, but for what the package manager keeps of its own work.
+    /// Every file, but for what the package manager and systemd keep of their own work.
     pub fn files(&self) -> BTreeSet<String> {
-        let own = ["./var/lib/dpkg", "./var/cache", "./var/log", "./var/lib/apt", "./proc", "./sys", "./dev", "./tmp"];
+        let own = [
+            "./var/lib/dpkg",
+            "./var/cache",
+            "./var/log",
+            "./var/lib/apt",
+            "./proc",
+            "./sys",
+            "./dev",
+            "./tmp",
+            "./run/systemd",
+        ];
         let all = must(Command::new("find").args([".", "-xdev"]).current_dir(self.0.path()));
         all.lines().filter(|file| !own.iter().any(|own| file.starts_with(own))).map(str::to_owned).collect()
     }

@@ -35,10 +35,8 @@ fn operations(document: &Json) -> Vec<(String, &Json)> {
 
 fn section(out: &mut String, route: &str, operation: &Json) {
     heading(out, 3, &code(route));
-    paragraph(
-        out,
-        &format!("{}. {}", text(&operation["summary"]), text(&operation["description"])).trim_end().to_owned(),
-    );
+    let about = format!("{}. {}", text(&operation["summary"]), text(&operation["description"]));
+    paragraph(out, about.trim_end());
     let parameters: Vec<_> = items(&operation["parameters"]).map(parameter).collect();
     table(out, ["parameter", "in", "type", "meaning"], &parameters);
     let body = &operation["requestBody"]["content"]["application/json"]["schema"];
