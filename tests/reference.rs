@@ -57,9 +57,9 @@ fn a_place_that_cannot_be_written_to_is_named() {
 
 /// What is in a directory, by name.
 fn pages(directory: &Path) -> BTreeMap<PathBuf, String> {
-    let entries = std::fs::read_dir(directory).map(|entries| entries.flatten().collect()).unwrap_or(Vec::new());
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     let page = |entry: std::fs::DirEntry| {
         (entry.file_name().into(), std::fs::read_to_string(entry.path()).expect("it is text"))
     };
-    entries.into_iter().map(page).collect()
+    entries.map(page).collect()
 }

@@ -158,5 +158,5 @@ fn a_changed_configuration_outlives_the_next_version(root: &Root, package: &str)
 fn is_of_accounts(file: &str) -> bool {
     ["passwd-", "group-", "shadow-", "gshadow-", "subuid-", "subgid-", ".pwd.lock"]
         .iter()
-        .any(|name| file == &format!("./etc/{name}"))
+        .any(|name| file == format!("./etc/{name}"))
 }
