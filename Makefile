@@ -3,7 +3,7 @@
 ARGS ?=
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
-.PHONY: help run test soak lint bench fuzz containers portability setup install uninstall clean
+.PHONY: help run test soak lint bench fuzz containers portability reference setup install uninstall deb tarball clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -44,17 +44,28 @@ portability: ## build for Windows and run it under wine, type-check for macOS; g
 	@scripts/setup.sh portability
 	@scripts/portability.sh $(ARGS)
 
+reference: ## write docs/reference anew from the code
+	UPDATE_GOLDEN=1 cargo test --locked --test reference
+
 setup: ## get what building, testing and measuring need
 	@scripts/setup.sh build test browser bench
 
 # Given on the command line or not; scripts/install.sh has the defaults.
-export PREFIX DESTDIR sysconfdir BINARY
+export PREFIX DESTDIR sysconfdir zshdir BINARY
 
 install: ## put the program, its service and a first configuration in place; starts nothing
 	@scripts/install.sh install
 
 uninstall: ## take them away again, but for the configuration
 	@scripts/install.sh uninstall
+
+deb: ## a package for Debian and Ubuntu, in target/dist
+	@scripts/setup.sh build package
+	@scripts/package.sh deb
+
+tarball: ## an archive that needs glibc only, in target/dist
+	@scripts/setup.sh build package
+	@scripts/package.sh tarball
 
 clean: ## remove what was built and unpacked
 	cargo clean

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Gets what building, testing or measuring netmon needs, and only what is missing.
 #
-# usage: scripts/setup.sh [build|test|browser|bench|containers|portability]...      default: build
+# usage: scripts/setup.sh [build|test|browser|bench|containers|package|portability]...      default: build
 #
 # build        libpcap's header and a C compiler (for the zstd library)
 # test         programs that the tests run beside netmon
 # browser      Chromium and what drives it, for the tests of the page
 # bench        programs that netmon is measured against
 # containers   what builds and runs images without a registry, and validators of manifests
+# package      cargo-deb, what builds libpcap from source, what packages are tried with
 # portability  compilers for other systems, and wine; about 1.6 GB
 #
 # On Debian and Ubuntu packages come from apt; each is named with its reason before anything is installed, and sudo is
@@ -16,6 +17,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
+cargo_deb=3.8.0
 
 say() { echo "setup: $*" >&2; }
 die() {
@@ -168,6 +170,25 @@ get_validators() {
         'kubernetes-validate==1.*' 'check-jsonschema==0.*'
 }
 
+group_package() {
+    need dpkg-dev "cargo-deb asks it for dependencies, and it unpacks the source of libpcap"
+    need_program flex flex "libpcap is built with it"
+    need_program bison bison "libpcap is built with it"
+    need_program make make "libpcap is built with it"
+    need_program strip binutils "what is packaged carries no symbols"
+    need_program debootstrap debootstrap "the package is installed in a root of its own"
+    need_program mandoc mandoc "tests read the manual pages with it"
+    need_program lintian lintian "tests look at the package with it"
+}
+
+# cargo-deb comes as source: the first time takes minutes.
+get_cargo_deb() {
+    PATH=$target/tools/cargo/bin:$PATH command -v cargo-deb >/dev/null && return
+    say "cargo-deb is missing: building it into $target/tools/cargo"
+    CARGO_TARGET_DIR=$target/tools/cargo/build cargo install --quiet --locked --version "$cargo_deb" --root "$target/tools/cargo" cargo-deb
+    rm -rf "$target/tools/cargo/build"
+}
+
 has_targets_of_rustup() {
     local target
     for target in x86_64-pc-windows-gnu x86_64-apple-darwin aarch64-apple-darwin; do
@@ -203,12 +224,17 @@ fi
 tests=
 browser=
 containers=
+package=
 for group in "$@"; do
     case $group in
     build | bench | portability) "group_$group" ;;
     browser)
         group_browser
         browser=yes
+        ;;
+    package)
+        group_package
+        package=yes
         ;;
     test)
         group_test
@@ -218,7 +244,7 @@ for group in "$@"; do
         group_containers
         containers=yes
         ;;
-    *) die "no group '$group': build, test, browser, bench, containers or portability" ;;
+    *) die "no group '$group': build, test, browser, bench, containers, package or portability" ;;
     esac
 done
 install_packages
@@ -226,3 +252,4 @@ unpack_packages
 [ -z "$tests" ] || make_python_environment
 [ -z "$browser" ] || get_browser_driver
 [ -z "$containers" ] || get_validators
+[ -z "$package" ] || get_cargo_deb

@@ -57,9 +57,24 @@ fn the_shipped_config_is_one_that_the_service_starts_with() {
 #[test]
 fn what_is_installed_can_be_removed_but_for_the_config() {
     let installed = Installed::new();
-    let all =
-        ["bin/netmon", "etc/netmon/netmon.yaml", "lib/systemd/system/netmon.service", "lib/sysusers.d/netmon.conf"];
-    assert_eq!(installed.files(), all.map(PathBuf::from));
+    let files = installed.files();
+    for file in [
+        "bin/netmon",
+        "etc/netmon/netmon.yaml",
+        "lib/systemd/system/netmon.service",
+        "lib/sysusers.d/netmon.conf",
+        "share/bash-completion/completions/netmon",
+        "share/doc/netmon/reference/metrics.md",
+        "share/fish/vendor_completions.d/netmon.fish",
+        "share/man/man1/netmon-run.1",
+        "share/man/man5/netmon.yaml.5",
+        "share/netmon/alerts/netmon/traffic.yaml",
+        "share/netmon/alerts/prometheus/traffic.rules.yaml",
+        "share/zsh/site-functions/_netmon",
+    ] {
+        assert!(files.contains(&PathBuf::from(file)), "{file} is missing: {files:?}");
+    }
+    assert!(!files.iter().any(|file| text(file).ends_with("_test.yaml")), "{files:?}");
     assert_eq!(mode(&installed.program()), 0o755);
     assert_eq!(mode(&installed.config()), 0o644);
 

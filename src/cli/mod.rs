@@ -12,6 +12,7 @@ mod document;
 mod health;
 mod interfaces;
 mod look_back;
+mod manual;
 mod progress;
 mod replay;
 mod run;
@@ -113,6 +114,8 @@ enum Command {
     Health(health::Arguments),
     /// A live view in the terminal, of a daemon or of capture files
     Top(top::Arguments),
+    /// Write the manual pages, the completions of shells and the reference pages
+    Manual(manual::Arguments),
     /// Print shell completions
     Completions {
         /// Shell to print for
@@ -183,11 +186,8 @@ pub fn main() -> ExitCode {
         Command::History(arguments_of_history) => look_back::main(&arguments_of_history),
         Command::Health(health) => health::main(&health),
         Command::Top(top) => top::main(&arguments.common, &top),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), "netmon", &mut script);
-            print(&script)
-        }
+        Command::Manual(manual) => manual::main(&manual),
+        Command::Completions { shell } => print(&manual::completions(shell, &mut Arguments::command())),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

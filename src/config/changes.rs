@@ -130,7 +130,8 @@ impl Compared {
     }
 }
 
-fn part(key: &str) -> Option<Part> {
+/// What a change of a key is about; `None` where a change needs a restart.
+pub(super) fn part(key: &str) -> Option<Part> {
     let is_under =
         |section: &str| key.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     CHANGEABLE.iter().find(|(changeable, _)| is_under(changeable)).map(|(_, part)| *part)

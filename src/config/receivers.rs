@@ -33,25 +33,27 @@ pub struct ReceiverEntry {
     /// The API v2 of one Alertmanager, or of all of a cluster.
     #[serde(skip_serializing_if = "is_default")]
     pub alertmanager: Alertmanager,
-    /// Labels that the alerts of one message share; `...`: each alert alone; `none`: all together.
+    /// Labels that the alerts of one message share (default: those of a rule); `...`: each alert alone (of PagerDuty by
+    /// default); `none`: all together (of Alertmanager by default).
     #[serde(skip_serializing_if = "Texts::is_empty")]
     pub group_by: Texts,
-    /// How long a message waits for further alerts.
+    /// How long a message waits for further alerts: 0 s to 1 h (default 10 s; 0 s for PagerDuty and Alertmanager).
     #[serde(skip_serializing_if = "Given::is_none")]
     pub group_wait: Given,
-    /// The least time between two messages about one group that say something new.
+    /// The least time between two messages about one group that say something new: 0 s to 24 h (default 1 min; 0 s for
+    /// PagerDuty and Alertmanager).
     #[serde(skip_serializing_if = "Given::is_none")]
     pub group_interval: Given,
-    /// When what still fires is said again, or `off`.
+    /// When what still fires is said again, 10 s to 31 d, or `off` (default 4 h; off for PagerDuty, 1 min for Alertmanager).
     #[serde(skip_serializing_if = "Given::is_none")]
     pub repeat_interval: Given,
-    /// The longest that one attempt may take.
+    /// The longest that one attempt may take: 100 ms to 1 min (default 10 s).
     #[serde(skip_serializing_if = "Given::is_none")]
     pub timeout: Given,
-    /// How long a change is tried before it is given up and reported.
+    /// How long a change is tried before it is given up and reported: 1 min to 31 d (default 24 h).
     #[serde(skip_serializing_if = "Given::is_none")]
     pub max_age: Given,
-    /// The most changes that wait.
+    /// The most changes that wait: 1 to 10000 (default 1000).
     #[serde(skip_serializing_if = "Given::is_none")]
     pub queue: Given,
 }

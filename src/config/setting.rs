@@ -42,7 +42,7 @@ impl<R: Single> JsonSchema for Setting<R> {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        R::schema()
+        saying(R::schema(), R::allowed())
     }
 }
 
@@ -83,8 +83,16 @@ impl<R: Rule, const MIN: usize, const MAX: usize> JsonSchema for List<R, MIN, MA
         let list = json_schema!({
             "type": "array", "items": R::schema(), "minItems": MIN, "maxItems": MAX, "uniqueItems": true,
         });
-        json_schema!({"anyOf": [list, R::schema()]})
+        saying(json_schema!({"anyOf": [list, R::schema()]}), format!("a list of {MIN} to {MAX}, each {}", R::allowed()))
     }
+}
+
+/// The name in the schema of what may be written, in words: for the reference pages. Validators take no notice of it.
+pub(super) const ALLOWED: &str = "x-allowed";
+
+fn saying(mut schema: Schema, allowed: String) -> Schema {
+    schema.insert(ALLOWED.into(), allowed.into());
+    schema
 }
 
 /// A text that may be left out; what it means depends on the values beside it, so these check it together.

@@ -40,12 +40,14 @@ mod stream;
 mod web;
 
 pub use access::{Access, AccessError, Control, Known, MAX_TOKEN, MIN_TOKEN, WebConfigError};
+pub use api::{ANYWHERE, openapi};
 pub use health::{Health, Heartbeat, Readiness, Watch};
 pub use hosts::Hosts;
 pub use listen::{BindError, Listener, bind};
 pub use negotiate::TextForm;
 pub use requests::{HANDLERS, Requests, TIMED};
 pub use rooms::{Command, HistoryKind, HistoryQuery, Hook, Refusal, Rooms, ShownAlert, Silence, SilenceCommand};
+pub use routes::ROUTES;
 pub use serve::{MAX_REFUSALS, serve};
 pub use status::{LayerStatus, PrivilegeStatus, ProcessStatus};
 pub use stream::{KEPT_SECONDS, MAX_CLIENTS, MAX_CLIENTS_PER_ADDRESS, MAX_MESSAGE_BYTES, Seconds};

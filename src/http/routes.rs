@@ -17,8 +17,8 @@ use axum::routing::get;
 use serde_json::json;
 use std::sync::Arc;
 
-/// What exists, with a line about it: for who asks for something else.
-const ROUTES: [(&str, &str); 3] = [
+/// What exists beside the API and the page, with a line about it.
+pub const ROUTES: [(&str, &str); 3] = [
     ("/metrics", "Prometheus text format, or OpenMetrics by Accept"),
     ("/healthz", "whether every thread has moved lately"),
     ("/readyz", "whether everything is open and counting"),

@@ -42,6 +42,8 @@ pub(crate) struct Family {
     pub declared: fn(&Config) -> bool,
     /// Declared only where there are alert rules.
     pub of_alerts: bool,
+    /// Of an info, the labels behind those of its dimensions.
+    pub carried: &'static [&'static str],
     /// Its values.
     pub read: Read,
 }
@@ -279,6 +281,7 @@ impl Family {
             dimensions,
             declared: |_| true,
             of_alerts: false,
+            carried: &[],
             read,
         }
     }
@@ -308,6 +311,11 @@ impl Family {
         read: Read,
     ) -> Self {
         Self::new(Kind::Info, name, help, dimensions, read)
+    }
+
+    /// The labels of an info behind those of its dimensions, as `read` gives them.
+    pub(crate) const fn carrying(self, carried: &'static [&'static str]) -> Self {
+        Self { carried, ..self }
     }
 
     /// A histogram of bytes.

@@ -46,14 +46,16 @@ pub fn series(name: &str) -> Series {
 
 /// What Prometheus makes of its own.
 pub fn of_prometheus() -> [Listed; 2] {
-    let made =
-        |name, help, labels| Listed { name, unit: "", help, kind: ListedKind::Gauge, labels, group: "Prometheus" };
+    let made = |name, help, labels: &[&'static str]| {
+        let labels = labels.iter().map(|name| (*name, Vec::new())).collect();
+        Listed { name, unit: "", help, kind: ListedKind::Gauge, labels, group: "Prometheus", needs: None }
+    };
     [
-        made("up", "Whether Prometheus could scrape the target.", vec![]),
+        made("up", "Whether Prometheus could scrape the target.", &[]),
         made(
             "ALERTS",
             "Alerts of Prometheus that are pending or firing.",
-            vec!["alertname", "alertstate", "severity", "interface"],
+            &["alertname", "alertstate", "severity", "interface"],
         ),
     ]
 }
@@ -178,7 +180,7 @@ impl Series {
 
     /// Labels of an info beyond those of the catalogue are its message.
     fn must_have(&self, label: &str) {
-        let has = self.family.labels.contains(&label) || self.family.kind == ListedKind::Info;
+        let has = self.family.labels.iter().any(|(name, _)| *name == label) || self.family.kind == ListedKind::Info;
         assert!(has, "{} has no label {label}", self.family.name);
     }
 

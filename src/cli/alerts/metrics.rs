@@ -42,7 +42,8 @@ fn table() -> String {
     out.trim_start_matches('\n').to_owned()
 }
 
-fn window(metric: &Metric) -> &'static str {
+/// Which windows a rule about it takes.
+pub(in crate::cli) fn window(metric: &Metric) -> &'static str {
     match (metric.takes_window(), metric.takes_long_window(), metric.needs_full_window()) {
         (false, ..) => "-",
         (true, true, true) => "above 1s, full",

@@ -4,7 +4,7 @@ mod at_rest;
 mod backtest;
 mod daemon;
 mod expect;
-mod metrics;
+pub(super) mod metrics;
 mod send;
 pub(super) mod show;
 mod silence;

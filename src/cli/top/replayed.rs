@@ -28,6 +28,7 @@ impl Place {
     fn new() -> anyhow::Result<Self> {
         let number = getrandom::u64().context("there are no random numbers")?;
         let directory = std::env::temp_dir().join(format!("netmon-top-{number:016x}"));
+        #[cfg_attr(not(unix), expect(unused_mut, reason = "only unix has modes"))]
         let mut builder = std::fs::DirBuilder::new();
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

@@ -25,6 +25,12 @@ use utoipa::{Modify, OpenApi, ToSchema};
 )]
 pub(super) struct Document;
 
+/// The document that `GET /api/openapi.json` answers with.
+pub fn openapi() -> Value {
+    // Maps, lists, texts and numbers: it always has a form in JSON.
+    serde_json::to_value(Document::openapi()).unwrap_or_default()
+}
+
 /// An error (RFC 9457), as `application/problem+json`.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct ProblemDocument {
@@ -48,7 +54,8 @@ pub(in crate::http) struct ProblemDocument {
 /// What every operation may answer.
 struct Everywhere;
 
-const ANYWHERE: [(&str, &str); 8] = [
+/// What every operation may answer beside its own, by status.
+pub const ANYWHERE: [(&str, &str); 8] = [
     ("400", "the request cannot be understood; `field`, `value` and `allowed` say why"),
     ("401", "a user, or a token, is needed"),
     ("403", "this listener, or this page, may not"),

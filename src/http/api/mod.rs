@@ -14,6 +14,7 @@ mod parameters;
 pub(super) mod talkers;
 
 pub(super) use description::ProblemDocument;
+pub use description::{ANYWHERE, openapi};
 pub(super) use own::alert_documents;
 pub(super) use parameters::{Parameters, digits};
 

@@ -146,7 +146,8 @@ pub(super) const HEALTH: &[Family] = &[
             let labels = Labels::default().with("backend", capture(view, i)?.backend);
             Some(Value::Info(labels.with("link", view.link_text(i))))
         },
-    ),
+    )
+    .carrying(&["backend", "link"]),
     Family::counter(
         "netmon_parse_errors_total",
         "Frames with a header that cannot be right; they still count for their interface.",

@@ -12,6 +12,7 @@ pub(super) const FAMILIES: &[Family] = &[
         let labels = Labels::default().with("version", build.version).with("revision", build.revision);
         Some(Value::Info(labels.with("target", build.target).with("features", build.features)))
     })
+    .carrying(&["version", "revision", "target", "features"])
     .of_process(),
     Family::gauge("netmon_start_time_seconds", "Start of the process, Unix time.", &[], |view, _| at(view.own.started))
         .unit("seconds")
