@@ -133,10 +133,10 @@ mod tests {
     fn what_is_wrong_is_said_at_its_place() {
         let yaml = "export:\n  active_timeout: 0\n  ipfix:\n    - biflow: true\n    - {to: 'sctp://a', queue: 1}\n    - {to: a, ca_file: /ca}\n    - {to: 'udp://a:4739'}\n";
         let expected = "\
-config `netmon.yaml:2`: `export.active_timeout` is 0 s, allowed 1 s to 1 d, or off (default 30 min)
+config `netmon.yaml:2`: `export.active_timeout` is 0 s, allowed 1 s to 24 h, or off (default 30 min)
 config `netmon.yaml:4`: `export.ipfix[0].to` is missing: where the collector is, such as `udp://collector:4739`
-config `netmon.yaml:5`: `export.ipfix[1].queue` is 1, allowed 1024 to 4194304 (default 65536)
 config `netmon.yaml:5`: `export.ipfix[1].to` is `sctp://a` (another transport than udp, tcp and tls), allowed the address of a collector such as `udp://host:4739`, `tcp://host` or `tls://host` (default none)
+config `netmon.yaml:5`: `export.ipfix[1].queue` is 1, allowed 1024 to 4194304 (default 65536)
 config `netmon.yaml:6`: `export.ipfix[2].ca_file` is for `tls://`, and `to` is `udp://a:4739`
 config `netmon.yaml:7`: `export.ipfix[3].to` is `udp://a:4739`, which is where `export.ipfix[2]` is already";
         assert_eq!(mistakes(yaml), expected);
