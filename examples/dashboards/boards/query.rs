@@ -38,7 +38,7 @@ pub fn series(name: &str) -> Series {
     let family = families().chain(of_prometheus()).find(|family| family.name == name);
     let family = family.unwrap_or_else(|| panic!("there is no family {name}"));
     let mut matchers = vec![r#"job=~"$job""#.to_owned(), r#"instance=~"$instance""#.to_owned()];
-    if family.labels.contains(&"interface") {
+    if family.labels.iter().any(|(name, _)| *name == "interface") {
         matchers.push(r#"interface=~"$interface""#.to_owned());
     }
     Series { family, matchers }
