@@ -224,7 +224,7 @@ fi
 tests=
 browser=
 containers=
-package=
+cargo_tools=
 for group in "$@"; do
     case $group in
     build | bench | portability) "group_$group" ;;
@@ -234,7 +234,7 @@ for group in "$@"; do
         ;;
     package)
         group_package
-        package=yes
+        cargo_tools=yes
         ;;
     test)
         group_test
@@ -252,4 +252,4 @@ unpack_packages
 [ -z "$tests" ] || make_python_environment
 [ -z "$browser" ] || get_browser_driver
 [ -z "$containers" ] || get_validators
-[ -z "$package" ] || get_cargo_deb
+[ -z "$cargo_tools" ] || get_cargo_deb
