@@ -5,7 +5,9 @@ use crate::documents::project;
 use crate::rig::{BIND, GENERATOR, MONITOR, START, Wire, directory_for_all, tool};
 use crate::support::running::{Running, wait_until};
 use nix::sys::signal::Signal;
-use std::path::Path;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -64,7 +66,7 @@ impl Scene {
         let launch = launch.backend("raw").set("capture.buffer", "256KiB");
         let state = directory.path().join("state");
         let launch = launch.option("--config", config.to_str().expect("a path is text")).set("history.enabled", "true");
-        let flows = directory.path().join("flows.jsonl");
+        let flows = directory_of_anyone(directory.path()).join("flows.jsonl");
         let launch = launch.set("export.flow_log", flows.to_str().expect("a path is text"));
         let netmon = launch.set("state.directory", state.to_str().expect("a path is text")).start();
         others.push(start_prometheus(&wire, directory.path()));
@@ -126,6 +128,14 @@ impl Scene {
 }
 
 /// Two ends of one wire in the monitor's namespace, both up.
+/// Where the user that netmon becomes may write.
+fn directory_of_anyone(within: &Path) -> PathBuf {
+    let path = within.join("flows");
+    std::fs::create_dir(&path).expect("the directory can be written to");
+    std::fs::set_permissions(&path, Permissions::from_mode(0o777)).expect("it is ours");
+    path
+}
+
 fn make_pair(wire: &Wire, name: &str) {
     let [near, far] = [format!("{name}0"), format!("{name}1")];
     wire.monitor.must("ip", &["link", "add", &near, "type", "veth", "peer", "name", &far]);
