@@ -150,7 +150,7 @@ impl Watched {
             software: interface.loopback || interface.kind.is_some(),
             // Nothing handled since the last report is nothing waiting.
             lag: Some(Duration::ZERO),
-            link_up: Some(self.present && interface.link.up.unwrap_or(interface.up)),
+            link_up: self.present.then(|| interface.link.up.unwrap_or(interface.up)),
             speed: interface.link.speed,
             mtu: interface.link.mtu,
             // Of an interface that is gone the kernel counts nothing.
