@@ -23,7 +23,7 @@ pub struct Scene {
 }
 
 /// Every optional group, a receiver that listens and one that does not, rules in each state, and all that leaves. Who gets the
-/// hook takes what is pushed too; nobody listens for IPFIX.
+/// hook takes what is pushed and the flows too.
 const CONFIG: &str = "
 aggregation:
   talkers: { export: true }
@@ -58,7 +58,7 @@ impl Scene {
         }
         wire.monitor.must("ip", &["link", "set", "e1", "down"]);
         let directory = directory_for_all();
-        let mut others = vec![serve(&wire), iperf_server(&wire)];
+        let mut others = vec![serve(&wire), iperf_server(&wire, "5201"), iperf_server(&wire, "5202")];
         let config = directory.path().join("netmon.yaml");
         std::fs::write(&config, CONFIG).expect("the directory can be written to");
         let launch =
@@ -152,10 +152,9 @@ fn serve(wire: &Wire) -> Running {
 }
 
 /// One of its servers takes one client at a time; the second is started by its first client.
-fn iperf_server(wire: &Wire) -> Running {
-    let mut shell = wire.monitor.command("sh");
-    let script = format!("iperf3 -s -B {MONITOR} -p 5202 & exec iperf3 -s -B {MONITOR}");
-    Running::start(shell.args(["-c", &script]).stdout(Stdio::null()))
+fn iperf_server(wire: &Wire, port: &str) -> Running {
+    let mut server = wire.monitor.command("iperf3");
+    Running::start(server.args(["-s", "-B", MONITOR, "-p", port]).stdout(Stdio::null()))
 }
 
 fn iperf(wire: &Wire, seconds: u64, options: &[&str]) -> Running {

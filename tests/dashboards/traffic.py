@@ -17,7 +17,7 @@ import urllib.request
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../../fixtures"))
 import frames  # noqa: E402
 
-HOST, OWN, HTTP, DNS, STUCK = "192.0.2.2", "192.0.2.1", 80, 53, 7001
+HOST, OWN, HTTP, DNS, STUCK, IPFIX = "192.0.2.2", "192.0.2.1", 80, 53, 7001, 4739
 OTHER_MAC = "02:00:00:00:00:99"
 
 
@@ -53,6 +53,14 @@ def answer_datagrams():
         server.sendto(query + b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\2", client)
 
 
+def take_flows():
+    """The collector of IPFIX; what it is told is looked at elsewhere."""
+    collector = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    collector.bind((HOST, IPFIX))
+    while True:
+        collector.recv(65536)
+
+
 def read_late():
     """Takes connections and leaves what comes unread for a while: the window closes."""
     server = socket.socket()
@@ -71,6 +79,7 @@ def read_late():
 def serve():
     threading.Thread(target=answer_datagrams, daemon=True).start()
     threading.Thread(target=read_late, daemon=True).start()
+    threading.Thread(target=take_flows, daemon=True).start()
     Server((HOST, HTTP), Pages).serve_forever()
 
 

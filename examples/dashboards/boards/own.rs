@@ -153,10 +153,7 @@ fn exports() -> Vec<Panel> {
         Panel::lines("Exports to the collector of OpenTelemetry")
             .size(8, 8)
             .ask(series("netmon_otlp_exports_total").rate(by_signal), "{{instance}} {{signal}}")
-            .ask(
-                series("netmon_otlp_export_failures_total").rate(&["instance", "signal", "reason"]).if_any(),
-                "{{instance}} {{signal}} failed: {{reason}}",
-            ),
+            .ask(series("netmon_otlp_export_failures_total").rate(by_signal), "{{instance}} {{signal}} failed"),
         Panel::lines("Since the collector last took something")
             .size(8, 8)
             .ask(series("netmon_otlp_last_success_timestamp_seconds").max(by_signal).age(), "{{instance}} {{signal}}")
