@@ -69,7 +69,8 @@ export class Throughput {
     this.plot = new uPlot({
       width,
       height,
-      padding: [8, 8, 0, 0],
+      // The last time has half of its label to the right of the chart.
+      padding: [8, 30, 0, 0],
       legend: { show: false },
       cursor: { sync: { key: SYNC, setSeries: false }, drag: { x: false, y: false }, points: { size: 6 } },
       scales: {
