@@ -142,13 +142,13 @@ impl Client {
         }
     }
 
-    /// When the next message is due; those whose time went by while this one was sent are dropped.
+    /// When the next message is due; those whose time went by while this one was sent are dropped. The first one is not on
+    /// the grid: what was due a moment after it came with it.
     fn next(&mut self, due: Instant) -> Instant {
         let (began, interval) = (self.shared.streams.began, self.wishes.interval);
-        let passed = |at: Instant| at.duration_since(began).as_nanos() / interval.as_nanos();
-        let (sent, now) = (passed(due), passed(Instant::now()));
-        self.drop_messages(u64::try_from(now.saturating_sub(sent)).unwrap_or(u64::MAX));
-        let next = u32::try_from(now + 1).unwrap_or(u32::MAX);
+        let intervals = |since: Instant| since.elapsed().as_nanos() / interval.as_nanos();
+        self.drop_messages(u64::try_from(intervals(due)).unwrap_or(u64::MAX));
+        let next = u32::try_from(intervals(began) + 1).unwrap_or(u32::MAX);
         began + interval * next
     }
 
