@@ -227,10 +227,8 @@ fn peak(peak: &Peak) -> Value {
 }
 
 fn flow(record: &FlowRecord, names: &[String]) -> Value {
-    let (source, source_port) = record.initiator();
-    let (destination, destination_port) = record.responder();
-    let is_icmp = record.transport() == Transport::Icmp;
-    let ports = (record.key.has_ports() && !is_icmp).then_some((source_port, destination_port));
+    let [source, destination] = [record.initiator().0, record.responder().0];
+    let ports = record.ports();
     let vlan: Vec<u16> = record.vlan().ids().collect();
     let stats = &record.stats;
     let mut row = json!({
@@ -239,9 +237,9 @@ fn flow(record: &FlowRecord, names: &[String]) -> Value {
         "vlan": if vlan.is_empty() { Value::Null } else { json!(vlan) },
         "protocol": names::protocol(record.network(), record.key.protocol),
         "src_ip": source.to_ip(record.network()),
-        "src_port": ports.map(|(source, _)| source),
+        "src_port": ports.map(|[source, _]| source),
         "dst_ip": destination.to_ip(record.network()),
-        "dst_port": ports.map(|(_, destination)| destination),
+        "dst_port": ports.map(|[_, destination]| destination),
         "state": stats.state.name(),
         "end_reason": record.end_reason.map(EndReason::name),
         "first_seen": time(stats.first_seen),
@@ -251,8 +249,8 @@ fn flow(record: &FlowRecord, names: &[String]) -> Value {
         "packets_s2c": stats.packets_s2c,
         "bytes_s2c": stats.bytes_s2c,
     });
-    if is_icmp && record.key.has_ports() {
-        row["icmp_id"] = source_port.into();
+    if let Some(id) = record.icmp_id() {
+        row["icmp_id"] = id.into();
     }
     row
 }

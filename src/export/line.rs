@@ -2,7 +2,7 @@
 
 use super::{Flow, community_id};
 use crate::flow::EndReason;
-use crate::packet::{Transport, names};
+use crate::packet::names;
 use crate::time::Timestamp;
 use serde::{Serialize, Serializer};
 use std::net::IpAddr;
@@ -52,10 +52,8 @@ pub(super) fn append(text: &mut Vec<u8>, flow: &Flow) {
 impl<'a> Line<'a> {
     fn of(flow: &'a Flow) -> Self {
         let Flow { record, counted_since, interface } = flow;
-        let (source, source_port) = record.initiator();
-        let (destination, destination_port) = record.responder();
-        let is_icmp = record.transport() == Transport::Icmp;
-        let has_ports = record.key.has_ports() && !is_icmp;
+        let [source, destination] = [record.initiator().0, record.responder().0];
+        let [src_port, dst_port] = record.ports().map_or([None; 2], |ports| ports.map(Some));
         let vlan: Vec<u16> = record.vlan().ids().collect();
         let stats = &record.stats;
         Self {
@@ -65,10 +63,10 @@ impl<'a> Line<'a> {
             vlan: (!vlan.is_empty()).then_some(vlan),
             protocol: names::protocol(record.network(), record.key.protocol),
             src_ip: source.to_ip(record.network()),
-            src_port: has_ports.then_some(source_port),
+            src_port,
             dst_ip: destination.to_ip(record.network()),
-            dst_port: has_ports.then_some(destination_port),
-            icmp_id: (is_icmp && record.key.has_ports()).then_some(source_port),
+            dst_port,
+            icmp_id: record.icmp_id(),
             state: stats.state.name(),
             end_reason: record.end_reason.map(EndReason::name),
             first_seen: stats.first_seen,

@@ -130,6 +130,18 @@ impl FlowRecord {
         if self.low_is_initiator { (self.key.high, self.key.high_port) } else { (self.key.low, self.key.low_port) }
     }
 
+    /// Ports of the initiator and of the responder; `None` of what has none, ICMP among it.
+    pub fn ports(&self) -> Option<[u16; 2]> {
+        let has_ports = self.key.has_ports() && self.transport() != Transport::Icmp;
+        has_ports.then(|| [self.initiator().1, self.responder().1])
+    }
+
+    /// The identifier that ICMP echoes are told apart by; `None` of all else.
+    pub fn icmp_id(&self) -> Option<u16> {
+        let is_echo = self.key.has_ports() && self.transport() == Transport::Icmp;
+        is_echo.then(|| self.initiator().1)
+    }
+
     /// Wire bytes in both directions.
     pub fn bytes(&self) -> u64 {
         self.stats.bytes_c2s + self.stats.bytes_s2c

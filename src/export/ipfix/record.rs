@@ -4,7 +4,7 @@ use super::template::Kind;
 use crate::export::Flow;
 use crate::export::community::octets;
 use crate::flow::EndReason;
-use crate::packet::{InterfaceId, Network, Transport};
+use crate::packet::{InterfaceId, Network};
 use crate::time::Timestamp;
 
 /// What one direction of a flow adds to a record.
@@ -54,8 +54,7 @@ pub(super) fn append(bytes: &mut Vec<u8>, flow: &Flow, biflow: bool) -> (Kind, u
 fn kind(flow: &Flow) -> Kind {
     let record = &flow.record;
     // The types of ICMP are known where there is an identifier; the record of other messages mixes them.
-    let is_icmp = record.transport() == Transport::Icmp && record.key.has_ports();
-    Kind { is_ipv6: record.network() == Network::Ipv6, is_icmp }
+    Kind { is_ipv6: record.network() == Network::Ipv6, is_icmp: record.icmp_id().is_some() }
 }
 
 fn directions(flow: &Flow, kind: Kind) -> [Direction; 2] {

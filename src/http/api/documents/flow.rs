@@ -2,7 +2,7 @@
 
 use super::text;
 use crate::flow::{EndReason, FlowRecord};
-use crate::packet::{Transport, names};
+use crate::packet::names;
 use serde::Serialize;
 use std::net::IpAddr;
 use utoipa::ToSchema;
@@ -39,10 +39,8 @@ pub(in crate::http) struct Flow {
 
 impl Flow {
     pub(in crate::http) fn new(record: &FlowRecord, interface: Option<String>) -> Self {
-        let (source, source_port) = record.initiator();
-        let (destination, destination_port) = record.responder();
-        let is_icmp = record.transport() == Transport::Icmp;
-        let has_ports = record.key.has_ports() && !is_icmp;
+        let [source, destination] = [record.initiator().0, record.responder().0];
+        let [src_port, dst_port] = record.ports().map_or([None; 2], |ports| ports.map(Some));
         let vlan: Vec<u16> = record.vlan().ids().collect();
         let stats = &record.stats;
         Self {
@@ -51,10 +49,10 @@ impl Flow {
             vlan: (!vlan.is_empty()).then_some(vlan),
             protocol: names::protocol(record.network(), record.key.protocol),
             src_ip: source.to_ip(record.network()),
-            src_port: has_ports.then_some(source_port),
+            src_port,
             dst_ip: destination.to_ip(record.network()),
-            dst_port: has_ports.then_some(destination_port),
-            icmp_id: (is_icmp && record.key.has_ports()).then_some(source_port),
+            dst_port,
+            icmp_id: record.icmp_id(),
             state: stats.state.name(),
             end_reason: record.end_reason.map(EndReason::name),
             first_seen: text(stats.first_seen),
