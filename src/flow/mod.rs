@@ -24,9 +24,10 @@ mod tracker;
 
 pub use hash::HashKey;
 pub use key::{FlowKey, PARTITIONS};
-pub use query::{Best, By, FlowFilter, FlowQuery, Protocol};
+pub use query::{Best, By, FlowFilter, FlowQuery, FlowView, Protocol};
 pub use record::FlowDelta;
 pub use stats::{Config, EndReason, FlowRecord, FlowStats, State, Timeouts};
+pub use table::LiveFlow;
 pub use tcp::{Failure, Phase};
 pub use tracker::{ConnectionTracker, Place};
 

@@ -1,10 +1,60 @@
 //! Questions about the flows of a table, and the best answers to them.
 
+use super::hash::flow_id;
 use super::{FlowKey, FlowRecord, State};
 use crate::packet::{InterfaceId, Transport};
+use crate::time::Timestamp;
 use ipnet::IpNet;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
+
+/// What can be asked about a flow.
+pub trait FlowView {
+    /// Its identity.
+    fn key(&self) -> FlowKey;
+    /// Where it stands.
+    fn state(&self) -> State;
+    /// Wire bytes in both directions.
+    fn bytes(&self) -> u64;
+    /// Frames in both directions.
+    fn packets(&self) -> u64;
+    /// Least record time of its packets.
+    fn first_seen(&self) -> Timestamp;
+    /// Greatest record time of its packets.
+    fn last_seen(&self) -> Timestamp;
+    /// All of it.
+    fn record(&self) -> FlowRecord;
+}
+
+impl FlowView for FlowRecord {
+    fn key(&self) -> FlowKey {
+        self.key
+    }
+
+    fn state(&self) -> State {
+        self.stats.state
+    }
+
+    fn bytes(&self) -> u64 {
+        Self::bytes(self)
+    }
+
+    fn packets(&self) -> u64 {
+        self.stats.packets_c2s + self.stats.packets_s2c
+    }
+
+    fn first_seen(&self) -> Timestamp {
+        self.stats.first_seen
+    }
+
+    fn last_seen(&self) -> Timestamp {
+        self.stats.last_seen
+    }
+
+    fn record(&self) -> FlowRecord {
+        *self
+    }
+}
 
 /// Which flows; every part that is given must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,14 +108,13 @@ impl By {
         ("duration", Self::Duration),
     ];
 
-    fn of(self, record: &FlowRecord) -> u64 {
-        let stats = &record.stats;
+    fn of(self, flow: &impl FlowView) -> u64 {
         match self {
-            Self::Bytes => record.bytes(),
-            Self::Packets => stats.packets_c2s + stats.packets_s2c,
-            Self::FirstSeen => stats.first_seen.as_nanos(),
-            Self::LastSeen => stats.last_seen.as_nanos(),
-            Self::Duration => stats.last_seen.nanos_since(stats.first_seen),
+            Self::Bytes => flow.bytes(),
+            Self::Packets => flow.packets(),
+            Self::FirstSeen => flow.first_seen().as_nanos(),
+            Self::LastSeen => flow.last_seen().as_nanos(),
+            Self::Duration => flow.last_seen().nanos_since(flow.first_seen()),
         }
     }
 }
@@ -85,10 +134,19 @@ pub struct FlowQuery {
 
 impl FlowFilter {
     /// Whether a flow matches.
-    pub fn matches(&self, record: &FlowRecord) -> bool {
-        let key = &record.key;
+    #[inline]
+    pub fn matches(&self, flow: &impl FlowView) -> bool {
+        self.state.is_none_or(|state| flow.state() == state)
+            && (!self.asks_for_key() || self.matches_key(&flow.key()))
+            && self.id.is_none_or(|id| flow_id(&flow.key(), flow.first_seen()) == id)
+    }
+
+    fn asks_for_key(&self) -> bool {
+        self.interface.is_some() || self.protocol.is_some() || self.host.is_some() || self.port.is_some()
+    }
+
+    fn matches_key(&self, key: &FlowKey) -> bool {
         self.interface.is_none_or(|interface| key.interface == interface)
-            && self.state.is_none_or(|state| record.stats.state == state)
             && self.port.is_none_or(|port| key.is_between(port))
             && self.protocol.is_none_or(|protocol| match protocol {
                 Protocol::Transport(transport) => key.transport() == transport,
@@ -97,7 +155,6 @@ impl FlowFilter {
             && self.host.is_none_or(|host| {
                 [key.low, key.high].iter().any(|address| host.contains(&address.to_ip(key.network())))
             })
-            && self.id.is_none_or(|id| record.id() == id)
     }
 }
 
@@ -163,15 +220,18 @@ impl Best {
         Self { rows: BinaryHeap::new(), matched: 0 }
     }
 
-    /// Offers a flow; O(log most) at worst.
-    pub fn offer(&mut self, query: &FlowQuery, record: &FlowRecord) {
-        if !query.filter.matches(record) {
+    /// Offers a flow; O(log most) at worst. One that is not kept is read no further than it takes to know that.
+    #[inline]
+    pub fn offer(&mut self, query: &FlowQuery, flow: &impl FlowView) {
+        if !query.filter.matches(flow) {
             return;
         }
         self.matched += 1;
-        let value = query.by.of(record);
+        let value = query.by.of(flow);
         let by = if query.ascending { !value } else { value };
-        self.keep(query.most, Ranked { by, record: *record });
+        if self.rows.len() < query.most || self.rows.peek().is_some_and(|least| least.0.by <= by) {
+            self.keep(query.most, Ranked { by, record: flow.record() });
+        }
     }
 
     /// Offers a flow to be among the `most` with most bytes.

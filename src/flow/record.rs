@@ -138,6 +138,18 @@ impl Record {
         self.marks |= SENT[from];
     }
 
+    /// Wire bytes since the last drain.
+    #[inline]
+    pub(super) fn bytes(&self) -> u64 {
+        self.delta.iter().map(|bytes| u64::from(*bytes)).sum()
+    }
+
+    /// Packets since they were last added to the totals.
+    #[inline]
+    pub(super) fn packets(&self) -> u64 {
+        self.packets.iter().map(|packets| u64::from(*packets)).sum()
+    }
+
     /// The end that opened it.
     #[inline]
     pub(super) fn initiator(&self) -> Sender {

@@ -6,6 +6,9 @@
 #![expect(clippy::cast_possible_truncation, reason = "slots are numbered in 31 bits, which the rules see to")]
 
 mod evict;
+mod live;
+
+pub use live::LiveFlow;
 
 use super::expiry::{Linked, Links, Wheel};
 use super::index::{Index, NONE};
@@ -516,10 +519,10 @@ impl Table {
         self.live(0..self.records.len()).map(|(slot, record)| self.read(slot, record.end_reason_so_far()))
     }
 
-    /// Shows the live records in these slots; whether there are none behind them.
-    pub(super) fn records_in(&self, slots: std::ops::Range<usize>, visit: &mut impl FnMut(&FlowRecord)) -> bool {
+    /// Shows the live flows in these slots; whether there are none behind them.
+    pub(super) fn flows_in(&self, slots: std::ops::Range<usize>, visit: &mut impl FnMut(LiveFlow<'_>)) -> bool {
         let (is_last, slots) = (slots.end >= self.records.len(), slots.start..slots.end.min(self.records.len()));
-        self.live(slots).for_each(|(slot, record)| visit(&self.read(slot, record.end_reason_so_far())));
+        self.live(slots).for_each(|(slot, _)| visit(LiveFlow { table: self, slot }));
         is_last
     }
 

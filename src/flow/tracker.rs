@@ -4,7 +4,7 @@ use super::expiry::Wheel;
 use super::hash::{self, HashKey};
 use super::record::FlowDelta;
 use super::rules::{self, Rules};
-use super::table::{Prepared, Table};
+use super::table::{LiveFlow, Prepared, Table};
 use super::{Config, Event, FlowRecord, Listener, Untracked};
 use crate::packet::{Attribution, ParsedPacket};
 use crate::time::{Step, Tick};
@@ -183,14 +183,14 @@ impl ConnectionTracker {
         self.tables.iter().flat_map(Table::records)
     }
 
-    /// Shows the live records of the next `slots` places, and whether these were the last.
+    /// Shows the live flows in the next `slots` places, and whether these were the last.
     ///
-    /// A record stays in its place while it lives, so one that lives from the first call to the last is shown once,
+    /// A flow stays in its place while it lives, so one that lives from the first call to the last is shown once,
     /// whatever else begins and ends between calls.
-    pub fn scan(&self, from: &mut Place, slots: usize, visit: &mut impl FnMut(&FlowRecord)) -> bool {
+    pub fn scan(&self, from: &mut Place, slots: usize, visit: &mut impl FnMut(LiveFlow<'_>)) -> bool {
         let Some(table) = self.tables.get(from.table) else { return true };
         let end = from.slot.saturating_add(slots);
-        let is_last = table.records_in(from.slot..end, visit);
+        let is_last = table.flows_in(from.slot..end, visit);
         *from = if is_last { Place { table: from.table + 1, slot: 0 } } else { Place { slot: end, ..*from } };
         from.table >= self.tables.len()
     }

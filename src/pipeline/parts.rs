@@ -5,7 +5,9 @@
 //! for too long what is new since the last time is reported. What was reported is kept here, for those flows only.
 
 use super::feed::FedFlow;
-use crate::flow::{ConnectionTracker, EndReason, FlowKey, FlowRecord, FlowStats, PARTITIONS, Place};
+use crate::flow::{
+    ConnectionTracker, EndReason, FlowKey, FlowRecord, FlowStats, FlowView, LiveFlow, PARTITIONS, Place,
+};
 use crate::time::{Tick, Timestamp};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -76,8 +78,8 @@ impl Parts {
         let now = Tick(tick.0.saturating_sub(1)).end();
         for (table, partition) in partitions.enumerate() {
             if self.is_due(partition, swept, tick) {
-                let mut visit = |record: &FlowRecord| {
-                    if let Some(part) = self.part(record, now) {
+                let mut visit = |flow: LiveFlow<'_>| {
+                    if let Some(part) = self.part(&flow.record(), now) {
                         emit(part);
                     }
                 };

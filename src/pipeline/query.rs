@@ -125,7 +125,8 @@ impl FlowDesk {
 }
 
 fn look_through(tracker: &ConnectionTracker, query: &FlowQuery, best: &mut Best) {
-    tracker.records().for_each(|record| best.offer(query, &record));
+    let mut place = Place::default();
+    while !tracker.scan(&mut place, usize::MAX, &mut |flow| best.offer(query, &flow)) {}
 }
 
 /// Nothing panics while it holds one of these locks.
@@ -181,7 +182,7 @@ impl Answering {
         let (begun, limit) = (Instant::now(), SLICE * slices);
         loop {
             let Search { question, place, best } = search;
-            if tracker.scan(place, STEP, &mut |record| best.offer(&question.query, record)) {
+            if tracker.scan(place, STEP, &mut |flow| best.offer(&question.query, &flow)) {
                 return self.hand_in();
             }
             if begun.elapsed() >= limit {
