@@ -17,6 +17,12 @@ pub(super) fn add(sum: &mut Moved, moved: Moved) {
     sum[1] += moved[1];
 }
 
+/// Takes away in both directions.
+pub(super) fn subtract(sum: &mut Moved, moved: Moved) {
+    sum[0] -= moved[0];
+    sum[1] -= moved[1];
+}
+
 /// Bytes in both directions.
 fn bytes(moved: &Moved) -> u64 {
     moved[0] + moved[1]

@@ -1,22 +1,23 @@
 //! The talker tables of the rolling windows.
 
-use super::list::{Moved, Row, add, larger_first};
+use super::list::{Moved, Row, add, larger_first, subtract};
 use super::{Host, KEPT_SHARE, Key, List, Pair, Service, Talkers};
 use crate::stats::grid::{Grid, second};
 use crate::stats::{Talker, TalkerConfig, TalkerTable};
 use crate::time::Tick;
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use std::collections::VecDeque;
 use std::time::Duration;
 
 /// The seconds inside the windows, for each kind of key, and the tables made of them.
 ///
 /// Bounds: each length of part in use (one second for all windows up to 60 s, its own for each longer one) keeps at
-/// most 60 parts of an eighth of `keys` rows: with the default of 16 384 keys at most 15 MiB. Making a table takes as
-/// much again for its time.
+/// most 60 parts of an eighth of `keys` rows, and each window their sums by key: with the default of 16 384 keys at most
+/// 15 MiB of parts, and with the default windows 36 MiB of sums, should no key of a second come again in another.
 #[derive(Debug)]
 pub(in crate::stats) struct TalkerWindows {
-    windows: Vec<(Duration, Grid)>,
+    windows: Vec<Duration>,
     hosts: Rings<Host>,
     pairs: Rings<Pair>,
     services: Rings<Service>,
@@ -29,14 +30,13 @@ pub(in crate::stats) struct TalkerWindows {
 impl TalkerWindows {
     /// Empty windows of these lengths, ascending.
     pub(in crate::stats) fn new(lengths: &[Duration], config: TalkerConfig) -> Self {
-        let windows: Vec<_> = lengths.iter().map(|length| (*length, Grid::of(*length))).collect();
         let keep = (config.keys / KEPT_SHARE).max(config.top);
-        let grids: Vec<_> = windows.iter().map(|(_, grid)| *grid).collect();
+        let grids: Vec<_> = lengths.iter().copied().map(Grid::of).collect();
         Self {
             hosts: Rings::new(&grids, keep),
             pairs: Rings::new(&grids, keep),
             services: Rings::new(&grids, keep),
-            windows,
+            windows: lengths.to_vec(),
             top: config.top,
             now: 0,
             tables: Vec::new(),
@@ -50,9 +50,9 @@ impl TalkerWindows {
             return;
         }
         self.move_to(second(tick).max(self.now));
-        self.hosts.open.append(&talkers.hosts);
-        self.pairs.open.append(&talkers.pairs);
-        self.services.open.append(&talkers.services);
+        self.hosts.fold(&talkers.hosts);
+        self.pairs.fold(&talkers.pairs);
+        self.services.fold(&talkers.services);
         self.stale = true;
     }
 
@@ -107,14 +107,14 @@ impl TalkerWindows {
     }
 
     fn make_tables(&self) -> Vec<TalkerTable> {
-        let hosts = self.hosts.tops(self.now, &self.windows, self.top);
-        let pairs = self.pairs.tops(self.now, &self.windows, self.top);
-        let services = self.services.tops(self.now, &self.windows, self.top);
-        let lists = hosts.into_iter().zip(pairs).zip(services);
+        let hosts = self.hosts.tops(self.top);
+        let pairs = self.pairs.tops(self.top);
+        let services = self.services.tops(self.top);
+        let lists = hosts.zip(pairs).zip(services);
         self.windows
             .iter()
             .zip(lists)
-            .map(|((length, _), ((hosts, pairs), ports))| TalkerTable {
+            .map(|(length, ((hosts, pairs), ports))| TalkerTable {
                 length: *length,
                 other: [hosts.other, pairs.other, ports.other],
                 error_bound: [hosts.error, pairs.error, ports.error],
@@ -130,36 +130,44 @@ impl TalkerWindows {
 #[derive(Debug)]
 struct Rings<K> {
     /// The second that is being handed over.
-    open: List<K>,
+    open: Sums<K>,
     rings: Vec<Ring<K>>,
     keep: usize,
     purged: u64,
 }
 
 impl<K: Key> Rings<K> {
+    /// For windows on these grids, ascending.
     fn new(grids: &[Grid], keep: usize) -> Self {
         let mut rings: Vec<Ring<K>> = Vec::new();
-        for grid in grids {
+        for grid in grids.iter().copied() {
+            let window = Window { grid, begin: 0, sums: Sums::default() };
             match rings.iter_mut().find(|ring| ring.grid.unit == grid.unit) {
-                Some(ring) => ring.grid = ring.grid.max(*grid),
-                None => rings.push(Ring { grid: *grid, parts: VecDeque::new() }),
+                Some(ring) => {
+                    ring.grid = ring.grid.max(grid);
+                    ring.windows.push(window);
+                }
+                None => rings.push(Ring { grid, windows: vec![window], parts: VecDeque::new() }),
             }
         }
-        Self { open: List::default(), rings, keep, purged: 0 }
+        Self { open: Sums::default(), rings, keep, purged: 0 }
+    }
+
+    fn fold(&mut self, list: &List<K>) {
+        self.open.add(list);
+        self.purged += list.purged;
     }
 
     fn close(&mut self, second: u64) {
         if self.open.is_empty() {
             return;
         }
-        self.open.join_rows();
-        self.open.keep_largest(self.keep);
-        self.open.rows.sort_unstable_by_key(|(key, _)| *key);
-        self.purged += self.open.purged;
+        let mut list = self.open.take();
+        list.keep_largest(self.keep);
+        self.purged += list.purged;
         for ring in &mut self.rings {
-            self.purged += ring.add(second, &self.open, self.keep);
+            self.purged += ring.add(second, &list, self.keep);
         }
-        self.open.clear();
     }
 
     fn expire(&mut self, now: u64) {
@@ -167,12 +175,12 @@ impl<K: Key> Rings<K> {
     }
 
     fn restart(&mut self) {
-        self.rings.iter_mut().for_each(|ring| ring.parts.clear());
+        self.rings.iter_mut().for_each(Ring::restart);
     }
 
-    fn tops(&self, now: u64, windows: &[(Duration, Grid)], top: usize) -> Vec<Top> {
-        let of_unit = |unit| windows.iter().map(|(_, grid)| *grid).filter(move |grid| grid.unit == unit);
-        self.rings.iter().flat_map(|ring| ring.tops(now, of_unit(ring.grid.unit), top)).collect()
+    /// The tops of all windows, ascending.
+    fn tops(&self, top: usize) -> impl Iterator<Item = Top> {
+        self.rings.iter().flat_map(|ring| &ring.windows).map(move |window| window.sums.top(top))
     }
 }
 
@@ -180,22 +188,37 @@ impl<K: Key> Rings<K> {
 #[derive(Debug)]
 struct Ring<K> {
     grid: Grid,
+    /// Ascending.
+    windows: Vec<Window<K>>,
     parts: VecDeque<(u64, List<K>)>,
 }
 
+/// The sums of one window. A part is added once and taken away once, so what a second costs does not grow with the
+/// length of the window.
+#[derive(Debug)]
+struct Window<K> {
+    grid: Grid,
+    /// Parts before this one were taken away.
+    begin: u64,
+    sums: Sums<K>,
+}
+
 impl<K: Key> Ring<K> {
-    /// Adds a closed second; returns how many keys lost their row for it.
+    /// Adds a closed second, which no window has left yet; returns how many keys lost their row for it.
     fn add(&mut self, second: u64, list: &List<K>, keep: usize) -> u64 {
         let part = self.grid.part(second);
         match self.parts.back_mut() {
             Some((last, sum)) if *last == part => {
                 let before = sum.purged + list.purged;
+                self.windows.iter_mut().for_each(|window| window.sums.subtract(sum));
                 sum.append(list);
                 sum.join_rows();
                 sum.keep_largest(keep);
+                self.windows.iter_mut().for_each(|window| window.sums.add(sum));
                 sum.purged - before
             }
             _ => {
+                self.windows.iter_mut().for_each(|window| window.sums.add(list));
                 self.parts.push_back((part, list.clone()));
                 0
             }
@@ -204,33 +227,53 @@ impl<K: Key> Ring<K> {
 
     fn expire(&mut self, now: u64) {
         let now = self.grid.part(now);
+        for window in &mut self.windows {
+            window.expire(now, &self.parts);
+        }
         while self.parts.front().is_some_and(|(part, _)| self.grid.has_left(*part, now)) {
             self.parts.pop_front();
         }
     }
 
-    /// The tops of the windows on this ring, ascending: each goes on where the shorter one before it stopped.
-    fn tops(&self, now: u64, grids: impl Iterator<Item = Grid>, top: usize) -> impl Iterator<Item = Top> {
-        let now = self.grid.part(now);
-        let mut parts = self.parts.iter().rev().peekable();
-        let mut sums = Sums { rows: HashMap::new(), total: Moved::default(), error: 0 };
-        grids.map(move |grid| {
-            while let Some((_, list)) = parts.next_if(|(part, _)| !grid.has_left(*part, now)) {
-                sums.add(list);
-            }
-            sums.top(top)
-        })
+    fn restart(&mut self) {
+        self.parts.clear();
+        for window in &mut self.windows {
+            (window.begin, window.sums) = (0, Sums::default());
+        }
     }
 }
 
-/// Parts of a window added up.
+impl<K: Key> Window<K> {
+    /// Takes the parts away that have left.
+    fn expire(&mut self, now: u64, parts: &VecDeque<(u64, List<K>)>) {
+        let first = parts.partition_point(|(part, _)| *part < self.begin);
+        let left = parts.range(first..).take_while(|(part, _)| self.grid.has_left(*part, now));
+        for (part, list) in left {
+            self.sums.subtract(list);
+            self.begin = part + 1;
+        }
+    }
+}
+
+/// Lists added up.
+#[derive(Debug)]
 struct Sums<K> {
     rows: HashMap<K, Moved>,
     total: Moved,
     error: u64,
 }
 
+impl<K> Default for Sums<K> {
+    fn default() -> Self {
+        Self { rows: HashMap::new(), total: Moved::default(), error: 0 }
+    }
+}
+
 impl<K: Key> Sums<K> {
+    fn is_empty(&self) -> bool {
+        self.total == Moved::default()
+    }
+
     fn add(&mut self, list: &List<K>) {
         for (key, moved) in &list.rows {
             add(self.rows.entry(*key).or_default(), *moved);
@@ -239,24 +282,56 @@ impl<K: Key> Sums<K> {
         self.error += list.error;
     }
 
+    /// Takes away what was added, all of it.
+    fn subtract(&mut self, list: &List<K>) {
+        for (key, moved) in &list.rows {
+            let Entry::Occupied(mut row) = self.rows.entry(*key) else { continue };
+            subtract(row.get_mut(), *moved);
+            if *row.get() == Moved::default() {
+                row.remove();
+            }
+        }
+        subtract(&mut self.total, list.total);
+        self.error -= list.error;
+    }
+
+    /// All of it as a list, each key with one row.
+    fn take(&mut self) -> List<K> {
+        let rows = self.rows.drain().collect();
+        List { rows, total: std::mem::take(&mut self.total), error: std::mem::take(&mut self.error), purged: 0 }
+    }
+
     fn top(&self, count: usize) -> Top {
-        let mut rows: Vec<Row<K>> = self.rows.iter().map(|(key, moved)| (*key, *moved)).collect();
-        if rows.len() > count {
-            rows.select_nth_unstable_by(count, larger_first);
-            rows.truncate(count);
-        }
-        rows.sort_unstable_by(larger_first);
+        let rows = self.largest(count);
         let mut other = self.total;
-        for (_, moved) in &rows {
-            other[0] -= moved[0];
-            other[1] -= moved[1];
-        }
+        rows.iter().for_each(|(_, moved)| subtract(&mut other, *moved));
         let shown = |(key, [from_bytes, to_bytes]): &Row<K>| Talker {
             key: key.shown(),
             from_bytes: *from_bytes,
             to_bytes: *to_bytes,
         };
         Top { rows: rows.iter().map(shown).collect(), other, error: self.error }
+    }
+
+    /// The largest rows, in their order. Most rows are looked at and left: only what is larger than the least of those
+    /// found so far is copied.
+    fn largest(&self, count: usize) -> Vec<Row<K>> {
+        let (room, mut least) = (2 * count.max(1), None);
+        let mut rows: Vec<Row<K>> = Vec::with_capacity(room);
+        for row in self.rows.iter().map(|(key, moved)| (*key, *moved)) {
+            if least.is_some_and(|least| larger_first(&least, &row).is_lt()) {
+                continue;
+            }
+            rows.push(row);
+            if rows.len() == room {
+                rows.select_nth_unstable_by(room / 2, larger_first);
+                rows.truncate(room / 2);
+                least = rows.iter().copied().max_by(larger_first);
+            }
+        }
+        rows.sort_unstable_by(larger_first);
+        rows.truncate(count);
+        rows
     }
 }
 
