@@ -41,7 +41,7 @@ use crate::flow::HashKey;
 use crate::http::{self, Bind, Watch};
 use crate::pipeline::Collector;
 use crate::privilege::{self, Needs};
-use crate::stats::StatsAggregator;
+use crate::stats::{InterfaceSnapshot, Snapshot, StatsAggregator};
 use crate::telemetry::{Levels, SpanQueue, Telemetry};
 use crate::time::Timestamp;
 use anyhow::Context;
@@ -52,6 +52,7 @@ use pushing::Pushing;
 use remember::{Memory, Place};
 use server::{Behind, Bound};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -148,7 +149,6 @@ pub fn run(start: Start, control: &Control<'_>, announce: impl FnOnce(&[String],
     let (alerting, rules) = Alerting::new(evaluator, server.board(), transitions, keeper);
     let watchers = [server.past(), rules].into_iter().chain(memory.iter().map(Memory::watcher)).collect();
     let collector = collector.naming_for(&server.desk()).watched_by(watchers);
-    let collector = start_collector(collector, &server)?;
     let parts = Parts {
         config: config.clone(),
         opener,
@@ -161,6 +161,8 @@ pub fn run(start: Start, control: &Control<'_>, announce: impl FnOnce(&[String],
         feeds,
     };
     let supervisor = Supervisor::start(parts, opened)?;
+    // It finds all interfaces announced, so that no picture lacks one.
+    let collector = start_collector(collector, &server)?;
     let pushing = pushing.map(|prepared| prepared.start(&loaded, &server, spans)).transpose()?;
     announce(&supervisor.names(), &server);
     let watch = FileWatch::new(&loaded);
@@ -339,10 +341,18 @@ fn start_collector(collector: Collector, server: &Server) -> anyhow::Result<Join
     spawn("aggregator", move || {
         collector.live(wall_clock, |snapshot| {
             heartbeat.beat();
-            first_snapshot.set(snapshot.tick.is_some());
+            if is_whole(snapshot) {
+                first_snapshot.set(true);
+            }
         });
         heartbeat.retire();
     })
+}
+
+/// Whether it says all that pages have to say of each interface.
+fn is_whole(snapshot: &Snapshot) -> bool {
+    let is_reported = |interface: &Arc<InterfaceSnapshot>| !interface.capture.backend.is_empty();
+    snapshot.tick.is_some() && snapshot.interfaces.iter().all(is_reported)
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> anyhow::Result<JoinHandle<()>> {
