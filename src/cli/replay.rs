@@ -14,7 +14,7 @@ use crate::export::ipfix::{Collector as IpfixCollector, Target};
 use crate::flow::{FlowRecord, HashKey, PARTITIONS};
 use crate::metrics::{Exposition, Form as Exposed, Scope, SelfState};
 use crate::pipeline::{
-    Collector, Dealer, FlowFeed, InterfaceNames, Keep, Mode, Pace, Selection, Shard, Shards, Watcher, partitions,
+    Collector, Dealer, FlowFeed, InterfaceNames, Keep, Mode, Pace, Selection, Shard, Shards, Turns, Watcher, partitions,
 };
 use crate::stats::{Snapshot, StatsAggregator};
 use anyhow::Context;
@@ -250,7 +250,8 @@ pub(super) fn replay(run: &Run<'_>) -> Result<Found, Failure> {
         .paced(run.pace, Arc::clone(interrupted));
 
     let progress = Progress::new(savefiles.progress().total, run.quiet);
-    let ended = read(&mut savefiles, &mut dealer, &progress, interrupted);
+    let turns = run.server.map(|_| Turns::new());
+    let ended = read(&mut savefiles, &mut dealer, &progress, interrupted, turns);
     progress.finish();
     let packets = dealer.packets();
     let flows = Selection::into_report(dealer.finish(), keep);
@@ -297,18 +298,22 @@ fn record(store: Option<&(&Path, Keeper)>, config: &Config, names: InterfaceName
     Ok((Some(recording), vec![watcher], vec![feed]))
 }
 
-/// Reads until the end, an error, or an interrupt.
+/// Reads until the end, an error, or an interrupt; where it is asked meanwhile, it gives way.
 fn read(
     savefiles: &mut Savefiles,
     dealer: &mut Dealer,
     progress: &Progress,
     interrupted: &AtomicBool,
+    mut turns: Option<Turns>,
 ) -> Result<(), CaptureError> {
     while !interrupted.load(Ordering::Relaxed) {
         if savefiles.poll(Duration::from_millis(100), dealer)? == Poll::End {
             break;
         }
         progress.update(savefiles.progress().read, dealer.packets());
+        if let Some(turns) = &mut turns {
+            turns.give_way();
+        }
     }
     Ok(())
 }

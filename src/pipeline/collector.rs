@@ -1,7 +1,7 @@
 //! The one thread that owns the aggregator: folds tallies in packet time and publishes snapshots.
 
 use super::shard::{Report, ReportReceiver};
-use super::{FlowDesk, InterfaceNames, Watcher};
+use super::{FlowDesk, InterfaceNames, Turns, Watcher};
 use crate::capture::InterfaceInfo;
 use crate::packet::InterfaceId;
 use crate::stats::{Capture, HistoryHealth, Snapshot, StatsAggregator, Tally};
@@ -145,6 +145,7 @@ impl Collector {
     pub fn replay(mut self) -> Arc<Snapshot> {
         let mut heads: Vec<Option<Report>> = self.shards.iter().map(|_| None).collect();
         let mut last_published = None;
+        let mut turns = self.published.is_some().then(Turns::new);
         loop {
             for (head, shard) in heads.iter_mut().zip(&self.shards) {
                 if head.is_none() {
@@ -157,6 +158,9 @@ impl Collector {
                 self.fold_heads(&mut heads, tick);
                 self.show();
                 self.publish_at_most_every(Duration::from_millis(100), &mut last_published);
+                if let Some(turns) = &mut turns {
+                    turns.give_way();
+                }
             } else if let Some(step) = heads.iter().flatten().find_map(as_step) {
                 self.step(step);
                 heads.fill_with(|| None);

@@ -17,6 +17,7 @@ mod flows;
 mod parts;
 mod query;
 mod shard;
+mod turns;
 mod watcher;
 
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use feed::{FedFlow, FlowFeed, FlowReceiver, FlowsMissed, InterfaceNames};
 pub use flows::{Keep, Selection};
 pub use query::{FlowDesk, Found, Unanswered};
 pub use shard::{Mode, ReportReceiver, Shard, Shards, partitions};
+pub use turns::Turns;
 pub use watcher::Watcher;
 
 /// Packets that are parsed before they are tracked: few enough to stay in the first cache.

@@ -3,6 +3,7 @@
 use super::feed::FlowFeed;
 use super::flows::{Keep, Selection};
 use super::query::{Answering, FlowDesk};
+use super::turns::Turns;
 use super::{BATCH, LANE_BATCH, QUEUE};
 use crate::flow::{self, ConnectionTracker, Event, FlowRecord, HashKey, Listener, PARTITIONS};
 use crate::packet::{InterfaceId, ParsedPacket};
@@ -57,6 +58,8 @@ pub struct Shard {
     reports: Sender<Report>,
     spent: Receiver<Box<Tally>>,
     answering: Answering,
+    /// In a replay that is asked; live waits for frames anyway.
+    turns: Option<Turns>,
 }
 
 /// Where the tracker's events go: what moved to the talkers, ended records to the selection if flows are kept and to
@@ -121,14 +124,16 @@ impl Shard {
             reports,
             spent,
             answering: Answering::default(),
+            turns: None,
         };
         (shard, ReportReceiver { number, ended: false, reports: reports_out, spent: spent_in })
     }
 
-    /// Answers questions about its flows, between batches.
+    /// Answers questions about its flows, between batches. In replay it gives way to those who bring them, too.
     #[must_use]
     pub fn answering(mut self, desk: &FlowDesk) -> Self {
         self.answering = Answering::at(desk);
+        self.turns = (self.mode == Mode::Replay).then(Turns::new);
         self
     }
 
@@ -158,15 +163,26 @@ impl Shard {
         if self.answering.is_asked() {
             self.search(packets.len());
         }
+        self.give_way();
     }
 
     /// Looks for an answer after so many packets. In replay these wait, and longer slices cost nothing but bring it sooner.
     #[cold]
     fn search(&mut self, packets: usize) {
         const REPLAY: u32 = 4;
-        let slices = u32::try_from(packets.div_ceil(BATCH)).unwrap_or(1);
-        let slices = if self.mode == Mode::Replay { slices * REPLAY } else { slices };
-        self.answering.go_on(&self.tracker, slices);
+        let slices = if self.mode == Mode::Replay { REPLAY } else { 1 };
+        for _ in 0..packets.div_ceil(BATCH) {
+            if self.answering.is_asked() {
+                self.answering.go_on(&self.tracker, slices);
+                self.give_way();
+            }
+        }
+    }
+
+    fn give_way(&mut self) {
+        if let Some(turns) = &mut self.turns {
+            turns.give_way();
+        }
     }
 
     /// Opens `tick`: the one before is closed and reported, and what expires in between ends in its own tick.
