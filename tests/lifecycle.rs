@@ -13,6 +13,7 @@ use daemon::{Daemon, flood, hanging_clients, write_config};
 use nix::sys::signal::Signal;
 use rig::metrics::Page;
 use rig::{START, Wire, can_run};
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use support::running::{poll, wait_until};
@@ -69,6 +70,31 @@ fn ended_after(daemon: &mut Daemon<'_>, signal: Signal, limit: Duration) -> Dura
     let ended = daemon.running.end_within(limit);
     assert_eq!(ended.code(), Some(0), "{signal}: {ended}\n{}", daemon.log());
     begun.elapsed()
+}
+
+#[test]
+fn a_stop_is_in_time_though_all_who_are_told_something_hang() {
+    if !can_run(&TOOLS) {
+        return;
+    }
+    let wire = Wire::new();
+    let _traffic = flood(&wire, RATE);
+    let silent = wire.monitor.inside(|| TcpListener::bind("127.0.0.1:0")).expect("a port");
+    let address = silent.local_addr().expect("it is bound");
+    silent.set_nonblocking(true).expect("it need not wait");
+    let mut daemon = Daemon::ready(
+        &wire,
+        &format!(
+            "alerts: [{{name: Busy, metric: packets_per_second, window: 1s, above: 1, notify: [hook]}}]
+receivers: [{{name: hook, webhook: {{url: 'http://{address}'}}, group_wait: 0s}}]
+export: {{ipfix: [{{to: 'tcp://{address}'}}], active_timeout: 1s}}
+telemetry: {{otlp: {{endpoint: 'http://{address}'}}}}
+"
+        ),
+    );
+    // A receiver of alerts, one of flows, one of metrics or traces: none of them is ever answered.
+    let _held: Vec<_> = (0..3).map(|_| wait_until("netmon to connect", START, || silent.accept().ok())).collect();
+    ended_after(&mut daemon, Signal::SIGTERM, STOP);
 }
 
 #[test]

@@ -49,7 +49,7 @@ use notify::Notifier;
 use notifying::{Notifying, Prepared, Ready};
 use opener::Opener;
 use pushing::Pushing;
-use remember::{Memory, Place};
+use remember::{Closing, Memory, Place};
 use server::{Behind, Bound};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -261,14 +261,13 @@ impl Daemon {
         let server = self.server.begin_stop();
         self.supervisor.stop();
         live::join(self.collector);
-        // With the last counts, while the others come to their end.
+        // With the last counts. All come to their end side by side, or their deadlines would add up.
         let pushing = self.pushing.map(Pushing::begin_stop);
+        let memory = self.memory.map(Memory::begin_close);
         let notifying = self.notifying.map(Notifying::begin_stop);
         notifying.into_iter().for_each(live::join);
         self.exporting.into_iter().for_each(Exporting::close);
-        if let Some(memory) = self.memory {
-            memory.close();
-        }
+        memory.into_iter().for_each(Closing::wait);
         pushing.into_iter().for_each(live::join);
         live::join(server);
     }

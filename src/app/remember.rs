@@ -270,11 +270,26 @@ impl Memory {
         Box::new(Watch::live(move |second| keeper.second(second)))
     }
 
-    /// Commits what there is and ends. All shards and watchers must have ended.
-    pub(super) fn close(self) {
+    /// Has it commit what there is, and end. All shards and watchers must have ended.
+    #[expect(clippy::disallowed_methods, reason = "how long a disk may take is no matter of packet time")]
+    pub(super) fn begin_close(self) -> Closing {
         drop(self.stop);
+        Closing { ended: self.ended, thread: self.thread, deadline: Instant::now() + LAST_COMMIT }
+    }
+}
+
+/// The last commit, under way.
+pub(super) struct Closing {
+    ended: Receiver<Infallible>,
+    thread: JoinHandle<()>,
+    deadline: Instant,
+}
+
+impl Closing {
+    /// Waits for it.
+    pub(super) fn wait(self) {
         // Nothing is ever sent: it is over when the other end is gone.
-        if self.ended.recv_timeout(LAST_COMMIT).is_err_and(|error| error.is_timeout()) {
+        if self.ended.recv_deadline(self.deadline).is_err_and(|error| error.is_timeout()) {
             tracing::error!("the history could not be written to its end: the disk does not answer");
             return;
         }
