@@ -79,21 +79,23 @@ fn a_stop_is_in_time_though_all_who_are_told_something_hang() {
     }
     let wire = Wire::new();
     let _traffic = flood(&wire, RATE);
-    let silent = wire.monitor.inside(|| TcpListener::bind("127.0.0.1:0")).expect("a port");
-    let address = silent.local_addr().expect("it is bound");
-    silent.set_nonblocking(true).expect("it need not wait");
+    let silent = [(); 3].map(|()| wire.monitor.inside(|| TcpListener::bind("127.0.0.1:0")).expect("a port"));
+    let [hook, collector, endpoint] = silent.each_ref().map(|listener| listener.local_addr().expect("it is bound"));
     let mut daemon = Daemon::ready(
         &wire,
         &format!(
             "alerts: [{{name: Busy, metric: packets_per_second, window: 1s, above: 1, notify: [hook]}}]
-receivers: [{{name: hook, webhook: {{url: 'http://{address}'}}, group_wait: 0s}}]
-export: {{ipfix: [{{to: 'tcp://{address}'}}], active_timeout: 1s}}
-telemetry: {{otlp: {{endpoint: 'http://{address}'}}}}
+receivers: [{{name: hook, webhook: {{url: 'http://{hook}'}}, group_wait: 0s}}]
+export: {{ipfix: [{{to: 'tcp://{collector}'}}], active_timeout: 1s}}
+telemetry: {{otlp: {{endpoint: 'http://{endpoint}'}}}}
 "
         ),
     );
-    // A receiver of alerts, one of flows, one of metrics or traces: none of them is ever answered.
-    let _held: Vec<_> = (0..3).map(|_| wait_until("netmon to connect", START, || silent.accept().ok())).collect();
+    // Each is connected to, and never answers.
+    let _held = silent.map(|listener| {
+        listener.set_nonblocking(true).expect("it need not wait");
+        wait_until("netmon to connect", START, || listener.accept().ok())
+    });
     ended_after(&mut daemon, Signal::SIGTERM, STOP);
 }
 
