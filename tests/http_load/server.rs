@@ -17,15 +17,16 @@ pub fn netmon(wire: &Wire) -> Launch<'_> {
 }
 
 /// Connections that netmon holds, by the remote address as the kernel writes it: `0B0200C0` is 192.0.2.11. Its sockets are
-/// looked up first, so that those that change hands while the table is read are not counted twice.
+/// looked up first, so that those that come while the table is read are not counted beside those that went; each counts
+/// once, though the kernel writes some lines again when the table changes under it.
 pub fn connections(netmon: &Running, monitor: &Namespace) -> BTreeMap<String, usize> {
-    let held = sockets(netmon);
+    let mut held = sockets(netmon);
     let table = monitor.must("cat", &["/proc/net/tcp"]);
     let mut open = BTreeMap::new();
     for line in table.lines().skip(1) {
         let fields: Vec<&str> = line.split_whitespace().collect();
         // Established and on our port.
-        if fields[1].ends_with(":238B") && fields[3] == "01" && held.contains(fields[9]) {
+        if fields[1].ends_with(":238B") && fields[3] == "01" && held.remove(fields[9]) {
             let remote = fields[2].split(':').next().unwrap_or_default();
             *open.entry(remote.to_owned()).or_default() += 1;
         }
