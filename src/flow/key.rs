@@ -155,16 +155,11 @@ impl Narrow {
         Self([low >> 32 | (high >> 32) << 32, rest])
     }
 
-    /// What [`FlowKey::of`] and [`Narrow::of`] make of a packet of IPv4 without tags, on a shorter way: address and port
-    /// of an end are one number there.
+    /// What [`FlowKey::of`] and [`Narrow::of`] make of a plain packet, on a shorter way: it is of IPv4 without tags, so
+    /// address and port of an end are one number.
     #[inline]
-    pub(super) fn of_ipv4(packet: &ParsedPacket) -> Option<(Self, Sender)> {
-        debug_assert!(packet.network == Network::Ipv4 && packet.vlan.is_empty());
-        let ports = match packet.attribution {
-            Attribution::Ports => FlowKey::PORTS,
-            Attribution::Portless => 0,
-            Attribution::LaterFragment | Attribution::Unreadable | Attribution::NotIp => return None,
-        };
+    pub(super) fn of_plain(packet: &ParsedPacket) -> (Self, Sender) {
+        debug_assert!(packet.is_plain);
         let end = |Address([.., a, b, c, d]): Address, port: u16| {
             u64::from(u32::from_be_bytes([a, b, c, d])) << 16 | u64::from(port)
         };
@@ -177,8 +172,8 @@ impl Narrow {
             | u64::from(high as u16) << 16
             | u64::from(packet.interface.0) << Self::INTERFACE_SHIFT
             | u64::from(packet.protocol) << Self::PROTOCOL_SHIFT
-            | u64::from(ports) << Self::KIND_SHIFT;
-        Some((Self([address(low) | address(high) << 32, rest]), sender))
+            | u64::from(FlowKey::PORTS) << Self::KIND_SHIFT;
+        (Self([address(low) | address(high) << 32, rest]), sender)
     }
 
     /// [`FlowKey::words`] of a key that is no wider.

@@ -66,6 +66,24 @@ pub(super) struct Rest {
     pub(super) links: Links,
 }
 
+/// How far a flow has come: its state, and who has sent a packet. Seldom two packets of a flow find different ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stage {
+    pub(super) state: State,
+    sent: u8,
+}
+
+impl Stage {
+    /// TCP before the handshake is complete, or another flow in one direction only.
+    pub(super) fn is_half_open(self) -> bool {
+        match self.state {
+            State::Opening => true,
+            State::Active => self.sent != SENT[0] | SENT[1],
+            State::Open | State::Closing | State::Closed => false,
+        }
+    }
+}
+
 /// The slot is in the list of those with a delta.
 pub(super) const LISTED: u8 = 1;
 /// The slot holds no flow.
@@ -171,14 +189,16 @@ impl Record {
         self.marks & WIDE != 0
     }
 
-    /// TCP before the handshake is complete, or another flow in one direction only.
+    /// How far the flow has come.
+    #[inline]
+    pub(super) fn stage(&self) -> Stage {
+        Stage { state: self.state, sent: self.marks & (SENT[0] | SENT[1]) }
+    }
+
+    /// As its stage says.
     #[inline]
     pub(super) fn is_half_open(&self) -> bool {
-        match self.state {
-            State::Opening => true,
-            State::Active => self.marks & (SENT[0] | SENT[1]) != SENT[0] | SENT[1],
-            State::Open | State::Closing | State::Closed => false,
-        }
+        self.stage().is_half_open()
     }
 
     /// Why it ends, if its own history says; else `otherwise`.

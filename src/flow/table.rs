@@ -14,14 +14,14 @@ use super::expiry::{Linked, Links, Wheel};
 use super::index::{Index, NONE};
 use super::key::{Narrow, Sender, Wide};
 use super::prefetch::prefetch;
-use super::record::{FREE, FlowDelta, LISTED, Record, Rest, Total};
+use super::record::{FREE, FlowDelta, LISTED, Record, Rest, Stage, Total};
 use super::report::report;
 use super::rtt::RoundTrips;
 use super::rules::Rules;
 use super::slots::SlotSet;
 use super::tcp::{Connection, Failure, Outcome, is_reused_by};
 use super::{EndReason, Event, FlowKey, FlowRecord, HashKey, Listener, Phase, State, Victim};
-use crate::packet::{Header, Network, ParsedPacket, TcpSegment, flag};
+use crate::packet::{Header, ParsedPacket, TcpSegment, flag};
 
 /// A packet with its key worked out, and where its record probably is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,17 +37,25 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// All but the places; `None` for packets that make no flow.
+    /// Works out all but the places; `false` for packets that make no flow.
     #[inline]
-    pub(super) fn of(packet: &ParsedPacket, hash: &HashKey) -> Option<Self> {
-        if packet.network == Network::Ipv4 && packet.vlan.is_empty() {
-            let (narrow, sender) = Narrow::of_ipv4(packet)?;
-            let hash = hash.hash_words(narrow.words());
-            return Some(Self { narrow, hash, hint: NONE, sender, is_wide: false, table: 0 });
+    pub(super) fn set(&mut self, packet: &ParsedPacket, hash: &HashKey) -> bool {
+        if !packet.is_plain {
+            return self.set_any(packet, hash);
         }
-        let (key, sender) = FlowKey::of(packet)?;
-        let (narrow, hash) = (Narrow::of(&key), hash.hash(&key));
-        Some(Self { narrow, hash, hint: NONE, sender, is_wide: key.is_wide(), table: 0 })
+        (self.narrow, self.sender) = Narrow::of_plain(packet);
+        self.hash = hash.hash_words(self.narrow.words());
+        self.is_wide = false;
+        true
+    }
+
+    #[inline(never)]
+    fn set_any(&mut self, packet: &ParsedPacket, hash: &HashKey) -> bool {
+        let Some((key, sender)) = FlowKey::of(packet) else { return false };
+        (self.narrow, self.sender) = (Narrow::of(&key), sender);
+        self.hash = hash.hash(&key);
+        self.is_wide = key.is_wide();
+        true
     }
 }
 
@@ -193,6 +201,9 @@ impl Table {
 
     #[inline]
     fn is_reused(&self, rules: &Rules, slot: u32, sender: Sender, packet: &ParsedPacket) -> bool {
+        if packet.is_plain {
+            return false;
+        }
         let Header::Tcp(segment) = &packet.header else { return false };
         if segment.flags & flag::SYN == 0 {
             return false;
@@ -301,7 +312,7 @@ impl Table {
         listener: &mut impl Listener,
     ) {
         let record = &mut self.records[slot as usize];
-        let (before, was_half_open) = (record.state, record.is_half_open());
+        let before = record.stage();
         record.active = tick;
         if packet.timestamp >= record.last_seen {
             record.last_seen = packet.timestamp;
@@ -321,10 +332,8 @@ impl Table {
         if let Header::Tcp(segment) = &packet.header {
             self.update_tcp(rules, slot, sender, segment, packet, listener);
         }
-        let record = &self.records[slot as usize];
-        let stays_half_open = record.is_half_open() == was_half_open;
-        if record.state != before || !stays_half_open {
-            self.change(rules, slot, was_half_open, before, packet, listener);
+        if self.records[slot as usize].stage() != before {
+            self.change(rules, slot, before, packet, listener);
         }
     }
 
@@ -365,15 +374,8 @@ impl Table {
 
     /// Follows a record into another state, or into both directions; a shorter timeout takes effect at once.
     #[inline(never)]
-    fn change(
-        &mut self,
-        rules: &Rules,
-        slot: u32,
-        was_half_open: bool,
-        from: State,
-        packet: &ParsedPacket,
-        listener: &mut impl Listener,
-    ) {
+    fn change(&mut self, rules: &Rules, slot: u32, before: Stage, packet: &ParsedPacket, listener: &mut impl Listener) {
+        let (from, was_half_open) = (before.state, before.is_half_open());
         if was_half_open && !self.records[slot as usize].is_half_open() {
             self.half_open.remove(slot);
         }

@@ -89,12 +89,12 @@ impl ConnectionTracker {
     #[inline]
     fn prepare(&self, packets: &[ParsedPacket], prepared: &mut [Prepared], listener: &mut impl Listener) {
         for (packet, prepared) in packets.iter().zip(prepared) {
-            let Some(known) = Prepared::of(packet, &self.hash) else {
+            if !prepared.set(packet, &self.hash) {
                 prepared.table = NO_TABLE;
                 untracked(packet, listener);
                 continue;
-            };
-            *prepared = Prepared { table: hash::partition(known.hash) - self.first_partition, ..known };
+            }
+            prepared.table = hash::partition(prepared.hash) - self.first_partition;
             if let Some(table) = self.tables.get(prepared.table) {
                 table.prefetch_index(prepared.hash);
             }

@@ -18,6 +18,8 @@ mod unread;
 mod usual;
 
 pub use direction::Perspective;
+#[cfg(test)]
+pub(crate) use parse::is_plain;
 pub use parse::{parse, parse_into};
 pub use reject::{Layer, Reason, Reject};
 
@@ -409,6 +411,14 @@ pub struct TcpSegment {
     pub window_scale: Option<u8>,
 }
 
+impl TcpSegment {
+    /// Whether it has no flags but ACK and PSH.
+    #[inline]
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.flags & !(flag::ACK | flag::PSH) == 0
+    }
+}
+
 /// What an ICMP or ICMPv6 message is about, as the `message` label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IcmpMessage {
@@ -539,6 +549,9 @@ pub struct ParsedPacket {
     pub direction: Direction,
     /// The snapshot length cut a header that was needed.
     pub truncated: bool,
+    /// An IPv4 segment with no flags but ACK and PSH, or an IPv4 datagram: whole, unicast, untagged and readable, so
+    /// that there is nothing in its headers to count but its length. Most frames are.
+    pub is_plain: bool,
     /// A header that cannot be right.
     pub reject: Option<Reject>,
 }

@@ -41,6 +41,20 @@ pub(super) fn read_layers(frame: &Frame<'_>, packet: &mut ParsedPacket) {
         packet.truncated = stop == Stop::Cut;
         packet.reject = stop.reject();
     }
+    packet.is_plain = is_plain(packet);
+}
+
+/// As [`ParsedPacket::is_plain`] has it.
+pub(crate) fn is_plain(packet: &ParsedPacket) -> bool {
+    let is_of_ports = match packet.header {
+        Header::Tcp(segment) => segment.is_plain(),
+        Header::Ports => packet.transport == Transport::Udp,
+        Header::None | Header::Icmp(_) => false,
+    };
+    let is_whole = packet.attribution == Attribution::Ports && packet.fragment == Fragment::Whole;
+    let is_ipv4 = packet.network == Network::Ipv4 && packet.ethertype == Ethertype::IPV4;
+    let is_alone = packet.vlan.is_empty() && packet.cast == Cast::Unicast;
+    is_of_ports && is_whole && is_ipv4 && is_alone && !packet.truncated && packet.reject.is_none()
 }
 
 /// What the record header alone says of a frame.
@@ -70,6 +84,7 @@ pub(super) fn unread(frame: &Frame<'_>) -> ParsedPacket {
         cast: Cast::Unicast,
         direction: Direction::Receive,
         truncated: false,
+        is_plain: false,
         reject: None,
     }
 }

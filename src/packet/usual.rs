@@ -34,6 +34,7 @@ pub(super) fn read(frame: &Frame<'_>, packet: &mut ParsedPacket) -> bool {
     let ip_octets = u32::from(u16_at(headers, 16)).min(frame.meta.wire_len.saturating_sub(ETHERNET));
     let protocol = headers[23];
     let Some((transport, header, header_len)) = transport(protocol, headers) else { return false };
+    let is_plain = if let Header::Tcp(segment) = &header { segment.is_plain() } else { true };
     let Some(payload_len) = ip_octets.checked_sub(IPV4 + header_len) else { return false };
     *packet = ParsedPacket {
         source: address(headers, 26),
@@ -48,6 +49,7 @@ pub(super) fn read(frame: &Frame<'_>, packet: &mut ParsedPacket) -> bool {
         protocol,
         transport,
         attribution: Attribution::Ports,
+        is_plain,
         ..unread(frame)
     };
     true

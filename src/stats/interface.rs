@@ -63,42 +63,53 @@ impl InterfaceTally {
         }
     }
 
-    /// Counts frames. Sums that every frame adds to are kept in registers on the way; what is received is what is not
-    /// transmitted.
+    /// Counts frames. Of those that are plain, sums are kept on the way and spread when all are counted.
     pub(super) fn packets(&mut self, packets: &[ParsedPacket]) {
         let (mut captured_bytes, mut cut_packets) = (0, 0);
-        let (mut bytes, mut transmitted) = (0, Volume::default());
+        // By direction; TCP, then UDP.
+        let mut plain = [[Volume::default(); 2]; Direction::ALL.len()];
         let (mut first_seen, mut last_seen) = (Timestamp::MAX, Timestamp::MIN);
         for packet in packets {
             captured_bytes += u64::from(packet.caplen);
             cut_packets += u64::from(packet.caplen < packet.wire_len);
-            bytes += u64::from(packet.wire_len);
-            let is_transmitted = packet.direction == Direction::Transmit;
-            transmitted.packets += u64::from(is_transmitted);
-            transmitted.bytes += if is_transmitted { u64::from(packet.wire_len) } else { 0 };
             first_seen = first_seen.min(packet.timestamp);
             last_seen = last_seen.max(packet.timestamp);
-            self.packet(packet);
+            self.lengths.count(packet.wire_len);
+            if packet.is_plain && !may_be_superframe(packet) {
+                let is_datagram = packet.transport == Transport::Udp;
+                plain[packet.direction as usize][usize::from(is_datagram)].count(packet.wire_len);
+            } else {
+                self.packet(packet);
+            }
         }
-        let received = Volume { packets: packets.len() as u64 - transmitted.packets, bytes: bytes - transmitted.bytes };
-        self.counters.volume[Direction::Receive as usize].add(&received);
-        self.counters.volume[Direction::Transmit as usize].add(&transmitted);
+        for (direction, [segments, datagrams]) in plain.iter().enumerate() {
+            let counters = &mut self.counters;
+            counters.volume[direction].add(segments);
+            counters.volume[direction].add(datagrams);
+            counters.protocols[direction][conversation(Network::Ipv4, Transport::Tcp)].add(segments);
+            counters.protocols[direction][conversation(Network::Ipv4, Transport::Udp)].add(datagrams);
+            counters.tcp.segments[direction] += segments.packets;
+        }
+        if let Some(ports) = &mut self.ports {
+            packets.iter().for_each(|packet| ports.count(packet));
+        }
         self.counters.captured_bytes += captured_bytes;
         self.counters.cut_packets += cut_packets;
         self.first_seen = self.first_seen.min(first_seen.as_nanos());
         self.last_seen = self.last_seen.max(last_seen.as_nanos());
     }
 
-    #[inline]
+    /// Counts all that a frame of any kind has in its headers.
+    #[inline(never)]
     fn packet(&mut self, packet: &ParsedPacket) {
         let counters = &mut self.counters;
         let direction = packet.direction as usize;
+        counters.volume[direction].count(packet.wire_len);
         counters.protocols[direction][conversation(packet.network, packet.transport)].count(packet.wire_len);
-        self.lengths.count(packet.wire_len);
         match packet.header {
             Header::Tcp(segment) if packet.attribution == Attribution::Ports => {
                 counters.tcp.count_segment(direction, &segment);
-                if packet.wire_len > LONGEST_PLAIN_FRAME || packet.gso_size != 0 {
+                if may_be_superframe(packet) {
                     counters.count_superframe(packet);
                 }
             }
@@ -108,9 +119,6 @@ impl InterfaceTally {
         }
         if is_unusual(packet) {
             self.unusual_packet(packet);
-        }
-        if let Some(ports) = &mut self.ports {
-            ports.count(packet);
         }
     }
 
@@ -236,11 +244,10 @@ impl InterfaceTally {
 impl TcpCounters {
     fn count_segment(&mut self, direction: usize, segment: &TcpSegment) {
         self.segments[direction] += 1;
-        let flags = segment.flags;
-        if flags & !(flag::ACK | flag::PSH) == 0 {
+        if segment.is_plain() {
             return;
         }
-        let has = |flag: u8| u64::from(flags & flag != 0);
+        let has = |flag: u8| u64::from(segment.flags & flag != 0);
         let (syn, ack) = (has(flag::SYN), has(flag::ACK));
         let seen: [u64; TCP_FLAGS.len()] =
             [syn & !ack, syn & ack, has(flag::FIN), has(flag::RST), has(flag::ECE), has(flag::CWR), has(flag::URG)];
@@ -284,6 +291,12 @@ fn ip_index(network: Network) -> usize {
 
 /// TCP frames above this are what segmentation offload made of several, where the capture does not say.
 const LONGEST_PLAIN_FRAME: u32 = 1522;
+
+/// Whether a frame of TCP or UDP can be one that stands for several segments.
+#[inline]
+fn may_be_superframe(packet: &ParsedPacket) -> bool {
+    packet.gso_size != 0 || packet.wire_len > LONGEST_PLAIN_FRAME
+}
 
 impl Counters {
     /// Counts a frame that stands for several segments, and the headers of all but the first.

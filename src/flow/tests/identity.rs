@@ -54,8 +54,13 @@ proptest! {
         prop_assert_eq!(narrow.with(&Wide::of(&key)), key);
         prop_assert_eq!(narrow.transport(), key.transport());
         if !key.is_wide() {
-            prop_assert_eq!(Narrow::of_ipv4(&packet), Some((narrow, sender)));
             prop_assert_eq!(narrow.words(), key.words());
+        }
+        let is_tcp = packet.transport == Transport::Tcp;
+        let header = if is_tcp { Header::Tcp(ack(0, 0)) } else { packet.header };
+        let packet = as_parsed(ParsedPacket { header, ..packet });
+        if packet.is_plain {
+            prop_assert_eq!(Narrow::of_plain(&packet), (narrow, sender));
         }
     }
 

@@ -31,9 +31,9 @@ fn any_packet() -> impl Strategy<Value = ParsedPacket> {
             let packet = packet(protocol, (a, p), (b, q));
             let header = match packet.transport {
                 Transport::Tcp => Header::Tcp(segment(flags, sequence, acknowledgement)),
-                _ => Header::None,
+                _ => packet.header,
             };
-            ParsedPacket { header, payload_len, wire_len, ..packet }
+            as_parsed(ParsedPacket { header, payload_len, wire_len, ..packet })
         },
     )
 }
@@ -179,7 +179,7 @@ proptest! {
                 Action::Packets(mut packets) => {
                     // TCP in mid-connection: its volumes and its timeout; its states have claims of their own.
                     for packet in packets.iter_mut().filter(|packet| packet.transport == Transport::Tcp) {
-                        packet.header = Header::Tcp(ack(0, 0));
+                        *packet = as_parsed(ParsedPacket { header: Header::Tcp(ack(0, 0)), ..*packet });
                     }
                     tracker.observe(clock.now, &packets, &mut log);
                     packets.iter().for_each(|packet| model.take(packet));

@@ -3,10 +3,11 @@
 //! Flows report what they moved once a second. [`Talkers`] sums that up for one shard, flow partition by flow
 //! partition; [`TalkerWindows`] keeps one second after the other and makes the tables of the rolling windows.
 //!
-//! What is lost, and what it costs: of a partition the largest 64th of `keys` outlives its second (four times as many
-//! are told apart within it), and of the second as a whole the largest eighth of `keys` is kept. Whenever something has to go, the smallest sums go, chosen exactly
-//! and with ties broken by key; their bytes stay in the totals, and the largest of them is added to the error bound.
-//! So no row is ever too large, none is short of more than the bound, and nothing depends on the number of shards.
+//! What is lost, and what it costs: of a partition the largest 64th of `keys` outlives its second (eight times as many
+//! are told apart within it), and of the second as a whole the largest eighth of `keys` is kept. Whenever something has
+//! to go, the smallest sums go, chosen exactly and with ties broken by key; their bytes stay in the totals, and the
+//! largest of them is added to the error bound. So no row is ever too large, none is short of more than the bound, and
+//! nothing depends on the number of shards.
 
 mod list;
 mod summary;
@@ -90,7 +91,7 @@ impl Key for Service {
 /// Flows report in any order: those that end at once, the others when a second ends. Each partition sums up its own, so
 /// what is purged does not depend on what other partitions, or the shards they belong to, saw.
 ///
-/// Bounds: four times `keys` rows of each kind; partitions without flows cost nothing.
+/// Bounds: eight times `keys` rows of each kind; partitions without flows cost nothing.
 #[derive(Clone, Debug)]
 pub struct TalkerSketches {
     partitions: Vec<Option<Box<Sketch>>>,

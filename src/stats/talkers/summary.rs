@@ -7,9 +7,9 @@ use std::hash::BuildHasher;
 
 /// A list and the way to its rows.
 ///
-/// Rows are made as keys come. Beyond four times `limit` the smaller half is purged, and when the list is handed over
-/// all but the `limit` largest; so adding is amortised O(1): a purge looks at four times `limit` rows, and half as many
-/// new keys come before the next.
+/// Rows are made as keys come. Beyond eight times `limit` all but the largest quarter are purged, and when the list is
+/// handed over all but the `limit` largest; so adding is amortised O(1): a purge looks at eight times `limit` rows, and
+/// six times as many new keys come before the next.
 #[derive(Clone, Debug)]
 pub(in crate::stats) struct Summary<K> {
     list: List<K>,
@@ -41,7 +41,7 @@ impl<K: Key> Summary<K> {
         let Ok(row) = u32::try_from(rows.len()) else { return };
         rows.push((key, moved));
         self.index.insert_unique(hash, row, |row| self.hasher.hash_one(rows[*row as usize].0));
-        if rows.len() > 4 * self.limit {
+        if rows.len() > 8 * self.limit {
             self.purge();
         }
     }

@@ -1,7 +1,7 @@
 //! Generated packets, and what a tally must make of them, recomputed field by field.
 
 use super::*;
-use crate::packet::{Attribution, Cast, Fragment, Header, IcmpMessage, Layer, Reason, Reject, TcpSegment};
+use crate::packet::{Attribution, Cast, Fragment, Header, IcmpMessage, Layer, Reason, Reject, TcpSegment, is_plain};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -24,6 +24,7 @@ pub(super) fn packet() -> impl Strategy<Value = ParsedPacket> {
             packet.destination = Address::v4([10, 0, to, 1]);
             (packet.source_port, packet.destination_port) = (source_port, destination_port);
         }
+        packet.is_plain = is_plain(&packet);
         packet
     })
 }
