@@ -23,7 +23,7 @@ import tempfile
 import peers
 import wire
 
-SENDFRAMES = os.path.join(peers.TARGET, "release", "examples", "sendframes")
+SENDFRAMES = peers.example("sendframes")
 FLOWS = 100_000
 
 # What is asked of netmon: (program, measure, peer or None, at most); with a peer it is a ratio of medians.
