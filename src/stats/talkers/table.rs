@@ -129,8 +129,8 @@ impl TalkerWindows {
 /// All that is kept of one kind of key.
 #[derive(Debug)]
 struct Rings<K> {
-    /// The second that is being handed over.
-    open: Sums<K>,
+    /// The second that is being handed over: rows of one key are joined when it is closed.
+    open: List<K>,
     rings: Vec<Ring<K>>,
     keep: usize,
     purged: u64,
@@ -150,19 +150,20 @@ impl<K: Key> Rings<K> {
                 None => rings.push(Ring { grid, windows: vec![window], parts: VecDeque::new() }),
             }
         }
-        Self { open: Sums::default(), rings, keep, purged: 0 }
+        Self { open: List::default(), rings, keep, purged: 0 }
     }
 
     fn fold(&mut self, list: &List<K>) {
-        self.open.add(list);
-        self.purged += list.purged;
+        self.open.append(list);
     }
 
     fn close(&mut self, second: u64) {
         if self.open.is_empty() {
             return;
         }
-        let mut list = self.open.take();
+        // Most rows are of keys that are not kept: sorting them costs less than finding the place of each in a map.
+        let mut list = std::mem::take(&mut self.open);
+        list.join_rows();
         list.keep_largest(self.keep);
         self.purged += list.purged;
         for ring in &mut self.rings {
@@ -270,10 +271,6 @@ impl<K> Default for Sums<K> {
 }
 
 impl<K: Key> Sums<K> {
-    fn is_empty(&self) -> bool {
-        self.total == Moved::default()
-    }
-
     fn add(&mut self, list: &List<K>) {
         for (key, moved) in &list.rows {
             add(self.rows.entry(*key).or_default(), *moved);
@@ -293,12 +290,6 @@ impl<K: Key> Sums<K> {
         }
         subtract(&mut self.total, list.total);
         self.error -= list.error;
-    }
-
-    /// All of it as a list, each key with one row.
-    fn take(&mut self) -> List<K> {
-        let rows = self.rows.drain().collect();
-        List { rows, total: std::mem::take(&mut self.total), error: std::mem::take(&mut self.error), purged: 0 }
     }
 
     fn top(&self, count: usize) -> Top {
