@@ -146,6 +146,11 @@ class Softflowd(Program):
         self.end()
         return [int(re.search(pattern, said).group(1)) for pattern in self.patterns]
 
+    def end(self):
+        """It has said all: a signal that comes just before it polls is otherwise seen at its next expiry only."""
+        self.child.kill()
+        self.child.wait()
+
 
 class Netmon(Program):
     """Asked while it works, as Prometheus and a page would; tells its counts on /metrics."""
