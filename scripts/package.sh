@@ -15,9 +15,9 @@ profile=${PROFILE:-release}
 case $profile in dev) built=$target/debug ;; *) built=$target/$profile ;; esac
 dist=$PWD/target/dist # Cargo.toml names it too
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-# Files have the time of the last commit, so that the same source gives the same package.
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
-export SOURCE_DATE_EPOCH
+# Files have the time of the last commit, so that the same source gives the same package. Compilers are not told:
+# cargo would build each crate with C in it, and all that needs them, once more.
+epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 
 say() { echo "package: $*" >&2; }
 die() {
@@ -32,7 +32,7 @@ netmon ($version-1) unstable; urgency=medium
 
   * Version $version; changelog.gz says what it brings.
 
- -- $1  $(date -R -u -d "@$SOURCE_DATE_EPOCH")
+ -- $1  $(date -R -u -d "@$epoch")
 CHANGELOG
 }
 
@@ -47,7 +47,7 @@ make_deb() {
     mv "$root/usr/share/doc/netmon/CHANGELOG.md" "$root/usr/share/doc/netmon/changelog"
     maintainer=${MAINTAINER:-$(sed -n '/^\[package.metadata.deb\]/,/^\[/s/^maintainer = "\(.*\)"/\1/p' Cargo.toml)}
     debian_changelog "$maintainer" >"$dist/changelog.Debian"
-    "$cargo_deb" --locked --no-build --profile "$profile" --strip --no-dbgsym --maintainer "$maintainer" --output "$dist/"
+    SOURCE_DATE_EPOCH=$epoch "$cargo_deb" --locked --no-build --profile "$profile" --strip --no-dbgsym --maintainer "$maintainer" --output "$dist/"
 }
 
 # Debian's source, without touching what apt knows of this system.
@@ -121,7 +121,7 @@ make_tarball() {
     [ ! -d dashboards/grafana ] || cp -r dashboards/grafana "$tree/dashboards/"
     cp -r docs/*.md docs/reference "$tree/docs/"
     cp examples/sample-config.yaml "$tree/examples/"
-    tar -C "$dist" --owner=0 --group=0 --numeric-owner --sort=name --mtime="@$SOURCE_DATE_EPOCH" -c "$name" |
+    tar -C "$dist" --owner=0 --group=0 --numeric-owner --sort=name --mtime="@$epoch" -c "$name" |
         gzip -9n >"$dist/$name.tar.gz"
     say "needs glibc $(objdump -T "$tree/netmon" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1 | cut -d _ -f 2) or newer"
     echo "$dist/$name.tar.gz"
