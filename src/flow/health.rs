@@ -69,29 +69,29 @@ impl Half {
     }
 }
 
-impl Connection<'_> {
-    /// Takes the segment that most are, if it is one: of an open connection, in its place, acknowledging what is new or
-    /// carrying data. It tells nothing, and [`Connection::observe`] would do the same on a longer way.
-    #[inline]
-    pub(super) fn proceeds(&mut self, seen: &Seen<'_>) -> bool {
-        const CONTROL: u8 = flag::SYN | flag::FIN | flag::RST;
-        const KNOWN: u8 = Half::SEQUENCE | Half::ACK;
-        const ENDING: u8 = Half::FIN | Half::FIN_ACKED;
-        let (segment, payload) = (seen.segment, seen.payload);
-        let [own, other] = ends(self.halves, seen);
-        let is_open = own.seen & KNOWN == KNOWN && (own.seen | other.seen) & ENDING == 0;
-        let is_plain = segment.flags & (CONTROL | flag::ACK) == flag::ACK && segment.window != 0;
-        let advance = distance(own.acked, segment.acknowledgement);
-        let is_new = advance > 0 || (advance == 0 && payload > 0);
-        let is_in_place = payload == 0 || (segment.sequence == own.next && payload <= WINDOW_MAX.unsigned_abs());
-        let proceeds = is_open && is_plain && is_new && is_in_place;
-        if proceeds {
-            (own.acked, own.window) = (segment.acknowledgement, segment.window);
-            own.next = if payload == 0 { own.next } else { seen.end() };
-        }
-        proceeds
+/// Takes the segment that most are, if it is one: of an open connection, in its place, acknowledging what is new or
+/// carrying data. It tells nothing, and [`Connection::observe`] would do the same on a longer way.
+#[inline]
+pub(super) fn proceeds(halves: &mut [Half; 2], seen: &Seen<'_>) -> bool {
+    const CONTROL: u8 = flag::SYN | flag::FIN | flag::RST;
+    const KNOWN: u8 = Half::SEQUENCE | Half::ACK;
+    const ENDING: u8 = Half::FIN | Half::FIN_ACKED;
+    let (segment, payload) = (seen.segment, seen.payload);
+    let [own, other] = ends(halves, seen);
+    let is_open = own.seen & KNOWN == KNOWN && (own.seen | other.seen) & ENDING == 0;
+    let is_plain = segment.flags & (CONTROL | flag::ACK) == flag::ACK && segment.window != 0;
+    let advance = distance(own.acked, segment.acknowledgement);
+    let is_new = advance > 0 || (advance == 0 && payload > 0);
+    let is_in_place = payload == 0 || (segment.sequence == own.next && payload <= WINDOW_MAX.unsigned_abs());
+    let proceeds = is_open && is_plain && is_new && is_in_place;
+    if proceeds {
+        (own.acked, own.window) = (segment.acknowledgement, segment.window);
+        own.next = if payload == 0 { own.next } else { seen.end() };
     }
+    proceeds
+}
 
+impl Connection<'_> {
     /// Follows acknowledgement numbers and windows.
     #[inline]
     pub(super) fn acknowledge(&mut self, seen: &Seen<'_>, outcome: &mut Outcome) {
@@ -258,7 +258,7 @@ mod tests {
             let seen = Seen { sender, initiator: Sender::Low, segment: &segment, payload, now, reorder_limit };
             let (mut short, mut long) = (halves.map(moved), halves.map(moved));
             let (mut past, mut outcome) = (Past::default(), Outcome::default());
-            if (Connection { halves: &mut short, past: &mut past }).proceeds(&seen) {
+            if proceeds(&mut short, &seen) {
                 let state = Connection { halves: &mut long, past: &mut past }.observe(State::Open, &seen, &mut outcome);
                 prop_assert_eq!((state, outcome), (State::Open, Outcome::default()));
             }

@@ -25,14 +25,14 @@ const EMPTY: Entry = Entry { tag: 0, slot: NONE };
 #[derive(Debug)]
 pub(super) struct Index {
     /// A power of two of places, at most three quarters full.
-    entries: Vec<Entry>,
-    len: usize,
+    entries: Box<[Entry]>,
+    len: u32,
     probe_max: u32,
 }
 
 impl Index {
     pub(super) fn new() -> Self {
-        Self { entries: vec![EMPTY; SMALLEST], len: 0, probe_max: 0 }
+        Self { entries: vec![EMPTY; SMALLEST].into_boxed_slice(), len: 0, probe_max: 0 }
     }
 
     fn mask(&self) -> usize {
@@ -67,7 +67,7 @@ impl Index {
 
     /// Adds a slot that is not there yet.
     pub(super) fn insert(&mut self, hash: u64, slot: u32) {
-        if (self.len + 1) * 4 > self.entries.len() * 3 {
+        if (self.len() + 1) * 4 > self.entries.len() * 3 {
             self.grow();
         }
         self.len += 1;
@@ -87,7 +87,7 @@ impl Index {
     }
 
     fn grow(&mut self) {
-        let doubled = vec![EMPTY; self.entries.len() * 2];
+        let doubled = vec![EMPTY; self.entries.len() * 2].into_boxed_slice();
         let old = std::mem::replace(&mut self.entries, doubled);
         old.into_iter().filter(|entry| entry.slot != NONE).for_each(|entry| self.place(entry));
     }
@@ -127,7 +127,7 @@ impl Index {
 
     /// Slots held.
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     /// The longest probe that an insertion needed so far.
@@ -137,7 +137,7 @@ impl Index {
 
     /// Bytes of memory.
     pub(super) fn memory(&self) -> usize {
-        self.entries.capacity() * size_of::<Entry>()
+        self.entries.len() * size_of::<Entry>()
     }
 }
 

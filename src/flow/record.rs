@@ -1,7 +1,7 @@
 //! The record of one flow.
 
 use super::expiry::Links;
-use super::health::Half;
+use super::health::{Half, proceeds};
 use super::key::{Narrow, Sender};
 use super::rules::Rules;
 use super::table::Prepared;
@@ -138,6 +138,29 @@ impl Record {
     #[inline]
     pub(super) fn is_of(&self, narrow: Narrow, is_wide: bool) -> bool {
         self.narrow == narrow && self.marks & (FREE | WIDE) == if is_wide { WIDE } else { 0 }
+    }
+
+    /// Folds the packet that most are, if it is one: plain, of a flow that has heard from its sender before, not late, with
+    /// room in the counts, and changing nothing but counts and numbers.
+    #[inline]
+    pub(super) fn proceeds(&mut self, rules: &Rules, tick: u32, prepared: &Prepared, packet: &ParsedPacket) -> bool {
+        let (sender, from) = (prepared.sender, prepared.sender as usize);
+        let is_known = self.narrow == prepared.narrow && self.marks & (FREE | WIDE | SENT[from]) == SENT[from];
+        let is_late = packet.timestamp < self.last_seen;
+        let Some(bytes) = self.delta[from].checked_add(packet.wire_len) else { return false };
+        let Some(packets) = self.packets[from].checked_add(1) else { return false };
+        if !packet.is_plain || !is_known || is_late {
+            return false;
+        }
+        if let Header::Tcp(segment) = &packet.header {
+            let seen = rules.seen(sender, self.initiator(), segment, packet);
+            if self.state != State::Open || !proceeds(&mut self.halves, &seen) {
+                return false;
+            }
+        }
+        (self.delta[from], self.packets[from]) = (bytes, packets);
+        (self.active, self.last_seen) = (tick, packet.timestamp);
+        true
     }
 
     /// Whether the counts of this sender have no room for another packet of this length: bytes, then packets.

@@ -287,3 +287,51 @@ impl Listener for Lines {
         self.0.push(format!("{event:?}"));
     }
 }
+
+/// Packets of two conversations, one of them TCP: late, repeated, out of order, of the greatest length, but most of them
+/// such as go on with what was before.
+fn any_of_two_conversations() -> impl Strategy<Value = Vec<ParsedPacket>> {
+    let control = prop::sample::select(vec![flag::SYN, flag::SYN | flag::ACK, flag::FIN | flag::ACK, flag::RST]);
+    let flags = prop_oneof![40 => Just(flag::ACK), 4 => Just(flag::ACK | flag::PSH), 1 => control];
+    let wire_len = prop_oneof![9 => 60u32..1500, 1 => Just(u32::MAX)];
+    let kind = (any::<bool>(), any::<bool>(), flags);
+    let numbers = (0u32..8, 0u32..8, 0u32..3, prop_oneof![9 => Just(512u16), 1 => Just(0)]);
+    let packets = (kind, numbers, wire_len, 0u64..50, prop_oneof![4 => Just(1usize), 1 => 1..300usize]);
+    packets.prop_map(
+        |((is_tcp, is_reply, flags), (sequence, acknowledgement, payload_len, window), wire_len, time, times)| {
+            let (client, server) = ((2, 40_000), (1, 443));
+            let (from, to) = if is_reply { (server, client) } else { (client, server) };
+            let packet = packet(if is_tcp { 6 } else { 17 }, from, to);
+            let segment = TcpSegment { window, ..segment(flags, sequence, acknowledgement) };
+            let header = if is_tcp { Header::Tcp(segment) } else { packet.header };
+            vec![ParsedPacket { header, payload_len, wire_len, timestamp: at(time), ..packet }; times]
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn the_short_way_that_most_packets_go_ends_where_the_long_one_does(
+        seconds in prop::collection::vec(prop::collection::vec(any_of_two_conversations(), 1..40), 1..8),
+        continuous_rtt in any::<bool>(),
+    ) {
+        let config = Config { continuous_rtt, ..Config::default() };
+        let [mut short, mut long] = [tracker(config), tracker(config)];
+        let [mut short_log, mut long_log] = [Log::default(), Log::default()];
+        for (second, packets) in seconds.iter().enumerate() {
+            let now = tick(1000 * second as u64);
+            for packet in packets.iter().flatten() {
+                short.observe(now, &[as_parsed(*packet)], &mut short_log);
+                long.observe(now, &[ParsedPacket { is_plain: false, ..*packet }], &mut long_log);
+            }
+            prop_assert_eq!(short.records().collect::<Vec<_>>(), long.records().collect::<Vec<_>>());
+            let [mut moved, mut expected] = [Vec::new(), Vec::new()];
+            short.drain_deltas(|_, delta| moved.push(delta));
+            long.drain_deltas(|_, delta| expected.push(delta));
+            prop_assert_eq!(moved, expected);
+        }
+        short.shutdown(&mut short_log);
+        long.shutdown(&mut long_log);
+        prop_assert_eq!(format!("{short_log:?}"), format!("{long_log:?}"));
+    }
+}
