@@ -30,11 +30,16 @@ impl Perspective {
         if self.loopback || self.knows_nothing() {
             return Direction::Receive;
         }
-        if self.is_own_mac(frame) || self.is_outbound(packet) { Direction::Transmit } else { Direction::Receive }
+        let is_outbound = self.is_own_mac(frame) || (self.knows_networks() && self.is_outbound(packet));
+        if is_outbound { Direction::Transmit } else { Direction::Receive }
     }
 
     fn knows_nothing(&self) -> bool {
-        self.mac.is_none() && self.addresses.is_empty() && self.local_networks.is_empty()
+        self.mac.is_none() && !self.knows_networks()
+    }
+
+    fn knows_networks(&self) -> bool {
+        !self.addresses.is_empty() || !self.local_networks.is_empty()
     }
 
     fn is_own_mac(&self, frame: &Frame<'_>) -> bool {

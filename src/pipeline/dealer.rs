@@ -107,23 +107,22 @@ impl Dealer {
         self.shards.finish()
     }
 
-    /// Parses frames of one tick, and deals them once there are enough.
+    /// Parses a frame of the open tick, and deals once there are enough.
     #[inline]
-    fn deal(&mut self, frames: &[Frame<'_>]) {
-        self.packets += frames.len() as u64;
-        for frame in frames {
-            let Some(perspective) = self.perspectives.get(usize::from(frame.meta.interface.0)) else {
-                debug_assert!(false, "a frame of an interface that was not announced");
-                continue;
-            };
-            parse_into(frame, perspective, &mut self.places[self.parsed]);
-            self.parsed += 1;
-            if self.parsed == BATCH {
-                self.deal_parsed();
-            }
+    fn deal(&mut self, frame: &Frame<'_>) {
+        self.packets += 1;
+        let Some(perspective) = self.perspectives.get(usize::from(frame.meta.interface.0)) else {
+            debug_assert!(false, "a frame of an interface that was not announced");
+            return;
+        };
+        parse_into(frame, perspective, &mut self.places[self.parsed]);
+        self.parsed += 1;
+        if self.parsed == BATCH {
+            self.deal_parsed();
         }
     }
 
+    #[inline(never)]
     fn deal_parsed(&mut self) {
         let packets = &self.places[..std::mem::take(&mut self.parsed)];
         if packets.is_empty() {
@@ -214,24 +213,20 @@ impl FrameSink for Dealer {
         if self.oldest.is_none() {
             self.oldest = frames.first().map(|frame| frame.meta.timestamp);
         }
-        let mut dealt = 0;
-        for (index, frame) in frames.iter().enumerate() {
+        for frame in frames {
             let advance = match frame.meta.timed {
                 true => self.clock.advance(frame.meta.timestamp),
                 false if self.open.is_none() => Advance::Ticked,
                 false => Advance::Same,
             };
-            if advance == Advance::Same {
-                continue;
+            if advance != Advance::Same {
+                self.open(advance, frame.meta.timestamp);
+                if self.pace.as_ref().is_some_and(Pacer::is_stopped) {
+                    return;
+                }
             }
-            self.deal(&frames[dealt..index]);
-            dealt = index;
-            self.open(advance, frame.meta.timestamp);
-            if self.pace.as_ref().is_some_and(Pacer::is_stopped) {
-                return;
-            }
+            self.deal(frame);
         }
-        self.deal(&frames[dealt..]);
     }
 }
 

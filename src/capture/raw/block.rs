@@ -91,6 +91,7 @@ impl<'a> Records<'a> {
     }
 
     /// Takes the memory of the next frame off the front: all that is left if it is the last one.
+    #[inline]
     fn next_slot(&mut self) -> Option<&'a mut [u8]> {
         let rest = std::mem::take(&mut self.rest);
         self.left -= 1;
@@ -109,6 +110,7 @@ impl<'a> Records<'a> {
 impl<'a> Iterator for Records<'a> {
     type Item = Record<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Record<'a>> {
         if self.left == 0 {
             return None;
@@ -123,6 +125,7 @@ impl<'a> Iterator for Records<'a> {
 }
 
 /// Reads a frame whose header begins `slot`; `None` where a number points outside.
+#[inline]
 fn record(slot: &mut [u8], layout: Layout) -> Option<Record<'_>> {
     // Its length is checked once for all fields.
     let header: &[u8; HEADER_END] = slot.first_chunk()?;
@@ -164,6 +167,7 @@ fn stripped_tag(slot: &[u8; HEADER_END]) -> Option<Option<[u8; TAG]>> {
 /// Puts `tag` behind the addresses of the frame at `start..end` and gives the longer frame.
 ///
 /// A frame that was captured without all of its addresses stays as it is.
+#[cold]
 fn restore(slot: &mut [u8], start: usize, end: usize, tag: [u8; TAG]) -> Option<&[u8]> {
     if end - start < ADDRESSES {
         return slot.get(start..end);
